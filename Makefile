@@ -1,0 +1,118 @@
+# Everything a developer does, one word each. `make run` and `make test` need Python 3.11 to 3.14 and a package index, nothing else.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
+UV := $(shell command -v uv 2>/dev/null)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+COMPOSE := docker compose
+ARGS ?=
+
+# Folders whose tests do no I/O, and the rest.
+UNIT := $(wildcard tests/domain tests/usecases tests/api tests/telemetry tests/simulator tests/providers)
+INTEGRATION := $(filter-out $(UNIT),$(wildcard tests/*))
+
+.PHONY: help dev dev-setup run run-local up down build logs shell seed
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Environment: made again only when the lock or pyproject.toml has changed.
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)$(UV)" || { echo "Python 3.11 to 3.14 is needed: make PYTHON=/path/to/python"; exit 1; }
+ifneq ($(UV),)
+	@test -x $(BIN)/python || uv venv --quiet --python "$(or $(PYTHON),>=3.11,<3.15)" .venv
+	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
+else
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
+dev-setup: $(INSTALLED) ## Make .venv from requirements.lock
+dev: run ## The same as run
+
+lock: ## Make requirements.lock and the trace agent's lock anew (needs uv)
+	scripts/lock
+
+# --- Run on this machine.
+
+run: $(INSTALLED) ## Everything on this machine, no Docker: make run ARGS="--port 8080 --ephemeral"
+	@$(BIN)/cleartill up $(ARGS)
+run-local: $(INSTALLED) ## The API alone, against the servers the environment names
+	@$(BIN)/cleartill serve $(ARGS)
+migrate: $(INSTALLED) ## Bring the database of DATABASE_URL up to date
+	@$(BIN)/cleartill migrate
+db-seed: $(INSTALLED) ## Reset the database and fill it: merchants, payments of every outcome, refunds
+	@$(BIN)/cleartill seed --reset $(ARGS)
+seed: db-seed ## The same as db-seed
+status: $(INSTALLED) ## Is everything well, and where is it
+	@$(BIN)/cleartill doctor $(ARGS)
+metrics: $(INSTALLED) ## Rates, latencies, breakers and queues, in the terminal
+	@$(BIN)/cleartill doctor --metrics $(ARGS)
+debug: $(INSTALLED) ## Like run, with DEBUG logs
+	@DEBUG=true LOG_LEVEL=DEBUG $(BIN)/cleartill up $(ARGS)
+env-check: $(INSTALLED) ## Are the settings of this environment sound
+	@$(BIN)/cleartill doctor --settings
+deps-check: $(INSTALLED) ## Does what is installed fit together
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 && $(BIN)/python -m pip check || uv pip check --python $(BIN)/python
+prod-check: $(INSTALLED) ## Would these settings be safe in production
+	@ENV=production $(BIN)/cleartill doctor --settings
+
+# --- Tests.
+
+.PHONY: test test-unit test-integration test-api test-stack full-test bench lint format lock
+test: $(INSTALLED) ## All tests, on real PostgreSQL, Valkey and Kafka, with coverage
+	@$(BIN)/pytest --cov=cleartill --cov-report=term:skip-covered $(ARGS)
+test-unit: $(INSTALLED) ## The tests without I/O
+	@$(BIN)/pytest $(UNIT) $(ARGS)
+test-integration: $(INSTALLED) ## The tests on real parts
+	@$(BIN)/pytest $(INTEGRATION) $(ARGS)
+test-api: $(INSTALLED) ## The README's calls against whatever stack is up
+	@$(BIN)/python scripts/smoke $(ARGS)
+test-stack: $(INSTALLED) ## Tests on the real MockServer and Apache Kafka (needs Java 17 and npm)
+	@$(BIN)/python scripts/test_stack $(ARGS)
+full-test: lint test test-stack ## Everything that can fail
+bench: $(INSTALLED) ## The benchmark: payments/s against pgbench, latencies, memory
+	@$(BIN)/python scripts/bench $(ARGS)
+lint: $(INSTALLED) ## Style, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+format: $(INSTALLED) ## Put the code in form
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+# --- Docker.
+
+.PHONY: docker-up docker-down docker-build docker-logs docker-shell docker-psql
+docker-up: ## The whole stack in containers, migrated and seeded
+	$(COMPOSE) up --detach --build --wait
+docker-down: ## Stop the containers
+	$(COMPOSE) down
+docker-build:
+	$(COMPOSE) build
+docker-logs: ## Follow the containers' logs
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)
+docker-shell: ## A shell in the API's container
+	$(COMPOSE) exec api sh
+docker-psql: ## SQL in the containers' database
+	$(COMPOSE) exec postgres psql -U cleartill cleartill
+up: docker-up ## Short for docker-up
+down: docker-down ## Short for docker-down
+build: docker-build ## Build the images
+logs: docker-logs ## Short for docker-logs
+shell: docker-shell ## Short for docker-shell
+
+# --- Clean.
+
+.PHONY: migrate db-seed status metrics debug env-check deps-check prod-check clean clean-all
+clean: ## Remove what tools leave behind
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov dist
+	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+clean-all: clean ## … and .venv and .cleartill with all local data
+	@test ! -L .cleartill/postgres || rm -rf "$$(readlink -f .cleartill/postgres)"
+	@rm -rf .venv .cleartill

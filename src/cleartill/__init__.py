@@ -1,0 +1,1 @@
+"""A card-processing microservice you can see through."""

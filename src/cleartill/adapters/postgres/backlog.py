@@ -1,0 +1,143 @@
+"""The Backlog port: due work, claimed with SKIP LOCKED, leased on the database's clock, fenced by epochs."""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from sqlalchemy import Connection, bindparam, select, text, update
+
+from cleartill.adapters.postgres import rows, tables
+from cleartill.adapters.postgres.engine import ConnectionPool
+from cleartill.domain.attempt import Attempt
+from cleartill.domain.card import SealedCard
+from cleartill.ports import Lease, Origin, OutboxRow, Published
+
+LEASE_S = 30
+_DUE = text("""
+UPDATE attempts SET tries = tries + 1,
+    resolve_at = now() + interval '1 second' * least(600, 5 * 2 ^ least(tries, 7)) * (0.9 + 0.2 * random())
+WHERE (merchant_id, key) IN (
+    SELECT merchant_id, key FROM attempts WHERE status = 'open' AND resolve_at <= now()
+    ORDER BY resolve_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING *
+""")
+
+_RENEW = text("""
+UPDATE outbox_leases SET until = now() + interval '1 second' * :lease_s
+WHERE owner = :owner AND until > now() RETURNING shard, epoch
+""")
+
+_TAKE = text("""
+UPDATE outbox_leases SET owner = :owner, epoch = epoch + 1, until = now() + interval '1 second' * :lease_s
+WHERE shard IN (SELECT shard FROM outbox_leases WHERE until <= now()
+    ORDER BY shard LIMIT :free FOR UPDATE SKIP LOCKED)
+RETURNING shard, epoch
+""")
+
+_MARK = text("""
+UPDATE outbox o SET published_at = now(), kafka_partition = r.partition, kafka_offset = r."offset"
+FROM jsonb_to_recordset(CAST(:reports AS jsonb)) AS r (merchant_id text, subject_id text, seq integer, shard smallint,
+    epoch bigint, partition integer, "offset" bigint)
+WHERE o.merchant_id = r.merchant_id AND o.subject_id = r.subject_id AND o.seq = r.seq AND o.published_at IS NULL
+    AND EXISTS (SELECT FROM outbox_leases l WHERE l.shard = r.shard AND l.epoch = r.epoch)
+""")
+
+_DEPTHS = text("""
+SELECT o.pending AS "outbox.pending", o.oldest_s AS "outbox.oldest_s",
+    d.count AS "in_doubt.count", d.oldest_s AS "in_doubt.oldest_s", d.amount AS "in_doubt.amount"
+FROM (SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s
+        FROM outbox WHERE published_at IS NULL) o,
+    (SELECT count(*) AS count, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s,
+        coalesce(sum(amount_minor), 0) AS amount
+        FROM attempts WHERE status = 'open' AND resolve_at < now() + interval '600 seconds' AND tries > 0) d
+""")
+
+
+class PostgresBacklog:
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    async def due_attempts(self, limit: int) -> list[tuple[Attempt, Origin]]:
+        def work(connection: Connection) -> list[tuple[Attempt, Origin]]:
+            due = connection.execute(_DUE, {"limit": limit}).all()
+            return [(rows.attempt_from(row), Origin(**row.origin)) for row in due]
+
+        return await self._pool.run(work)
+
+    async def lease_outbox(self, owner: str, share: int) -> Lease:
+        def work(connection: Connection) -> Lease:
+            ours = {row.shard: row.epoch for row in connection.execute(_RENEW, {"owner": owner, "lease_s": LEASE_S})}
+            free = share - len(ours)
+            if free > 0:
+                taken = connection.execute(_TAKE, {"owner": owner, "lease_s": LEASE_S, "free": free})
+                ours.update((row.shard, row.epoch) for row in taken)
+            return Lease(owner, ours)
+
+        return await self._pool.run(work)
+
+    async def unpublished(self, lease: Lease, limit: int) -> list[OutboxRow]:
+        def work(connection: Connection) -> list[OutboxRow]:
+            o = tables.outbox.c
+            waiting = connection.execute(
+                select(tables.outbox)
+                .where(o.published_at.is_(None), o.shard.in_(list(lease.epochs)))
+                .order_by(o.shard, o.subject_id, o.seq)
+                .limit(limit)
+            )
+            return [
+                OutboxRow(
+                    row.merchant_id,
+                    row.subject_id,
+                    row.seq,
+                    orjson.dumps(row.event),
+                    row.type,
+                    row.event.get("traceparent"),
+                )
+                for row in waiting
+            ]
+
+        return await self._pool.run(work)
+
+    async def mark_published(self, lease: Lease, reports: Sequence[Published]) -> int:
+        document = [
+            {
+                "merchant_id": report.row.merchant_id,
+                "subject_id": report.row.subject_id,
+                "seq": report.row.seq,
+                "shard": (shard := rows.shard(report.row.subject_id)),
+                "epoch": lease.epochs[shard],
+                "partition": report.partition,
+                "offset": report.offset,
+            }
+            for report in reports
+        ]
+        reports_json = orjson.dumps(document).decode()
+        return await self._pool.run(lambda connection: connection.execute(_MARK, {"reports": reports_json}).rowcount)
+
+    async def depths(self) -> Mapping[str, float]:
+        row = (await self._pool.run(lambda connection: connection.execute(_DEPTHS).one()))._mapping
+        return {name: float(row[name]) for name in row}
+
+    async def cards_not_under(self, key_version: int, limit: int) -> list[SealedCard]:
+        c = tables.card_vault.c
+        query = select(tables.card_vault).where(c.key_version != key_version).order_by(c.key_version).limit(limit)
+        found = await self._pool.run(lambda connection: connection.execute(query).all())
+        return [rows.sealed_from(row) for row in found]
+
+    async def store_rewrapped(self, cards: Sequence[tuple[SealedCard, SealedCard]]) -> int:
+        c = tables.card_vault.c
+        statement = (
+            update(tables.card_vault)
+            .where(c.merchant_id == bindparam("m"), c.token == bindparam("t"), c.sealed == bindparam("old"))
+            .values(sealed=bindparam("new"), key_version=bindparam("version"))
+        )
+        parameters = [
+            {
+                "m": old.merchant_id,
+                "t": old.token,
+                "old": old.sealed,
+                "new": new.sealed,
+                "version": new.key_version,
+            }
+            for old, new in cards
+        ]
+        return await self._pool.run(lambda connection: connection.execute(statement, parameters).rowcount)

@@ -1,0 +1,160 @@
+"""One transaction over a batch of units, in fixed phases.
+
+    (a) lock    the payments the batch touches, in id order, skipping what another writer holds
+    (b) decide  in Python: whose version still stands
+    (c) claim   the survivors' idempotency keys, sorted
+    (d) write   the winners, in one statement; then commit
+
+A claim is taken only once the compare-and-set is sure: taken together with a losing one it would orphan the key.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from cleartill.adapters.postgres import rows, statements
+from cleartill.domain.idempotency import Claim
+from cleartill.ports import Unit, Verdict
+
+
+class RowWentAstray(Exception):
+    """A row of the batch did not find its place although its payment was locked: the books contradict themselves."""
+
+
+def write_batch(connection: Connection, units: Sequence[Unit], batch_id: str) -> dict[str, Verdict]:
+    """The verdict for each unit by its id; a unit without one met a locked row and must come again. Commits."""
+    began_ns = time.time_ns()
+    verdicts: dict[str, Verdict] = {}
+    survivors = _decide(connection, units, verdicts)
+    winners = _claim(connection, survivors, verdicts)
+    if winners:
+        _write(connection, winners)
+    connection.commit()
+    committed_ns = time.time_ns()
+    for unit in winners:
+        verdicts[unit.id] = Verdict.RECORDED
+        unit.stamps.update(began_ns=began_ns, committed_ns=committed_ns, batch_id=batch_id, batch_rows=len(winners))
+    return verdicts
+
+
+def already_written(connection: Connection, units: Iterable[Unit]) -> set[str]:
+    """Ids of the units that are on disk, by the marks they left on payment and attempts."""
+    wanted = [(unit.payment.merchant_id, unit.payment.id) for unit in units]
+    parameters = {"merchants": [merchant for merchant, _ in wanted], "ids": [id for _, id in wanted]}
+    marks = connection.exec_driver_sql(statements.FATE, parameters).all()
+    connection.commit()
+    return {mark for row in marks for mark in row if mark}
+
+
+def _decide(connection: Connection, units: Sequence[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+    moving = [unit for unit in units if unit.expecting]
+    versions: dict[tuple[str, str], int] = {}
+    if moving:
+        merchants, ids = [u.payment.merchant_id for u in moving], [u.payment.id for u in moving]
+        locked = connection.exec_driver_sql("EXECUTE lock_batch (%s, %s)", (merchants, ids))
+        versions = {(row.merchant_id, row.id): row.version for row in locked}
+    survivors = []
+    for unit in units:
+        if unit.expecting:
+            version = versions.get((unit.payment.merchant_id, unit.payment.id))
+            if version is None:
+                continue  # another writer holds the row
+            if version != unit.expecting:
+                verdicts[unit.id] = Verdict.CONFLICT
+                continue
+        survivors.append(unit)
+    return survivors
+
+
+def _claim(connection: Connection, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+    claims = [rows.claim_row(unit, unit.claim) for unit in units if unit.claim]
+    if not claims:
+        return units
+    taken = connection.exec_driver_sql("EXECUTE claim_batch (%s)", (_json(claims),))
+    ours = {row.unit_id for row in taken}
+    winners = []
+    for unit in units:
+        if unit.claim and unit.id not in ours:
+            verdicts[unit.id] = Verdict.KEY_TAKEN
+        else:
+            winners.append(unit)
+    return winners
+
+
+def _write(connection: Connection, units: list[Unit]) -> None:
+    document = _document(units)
+    found = connection.exec_driver_sql("EXECUTE write_batch (%s)", (_json(document),)).one()
+    for part, count in zip(statements.COUNTED, found, strict=True):
+        if count != len(document[part]):
+            raise RowWentAstray(f"{part}: {count} of {len(document[part])}")
+
+
+def _document(units: list[Unit]) -> dict[str, list[dict[str, Any]]]:
+    document: dict[str, list[dict[str, Any]]] = {
+        part: [] for part in (*statements.COUNTED, "answers", "released", "ledger", "audit", "outbox")
+    }
+    for unit in units:
+        _put_payment(document, unit)
+        _put_attempt(document, unit)
+        _put_facts(document, unit)
+    return document
+
+
+def _put_payment(document: dict[str, list[dict[str, Any]]], unit: Unit) -> None:
+    payment, refund = unit.payment, unit.refund
+    if unit.card:
+        document["cards"].append(rows.sealed_card(unit.card))
+    if unit.expecting == 0:
+        document["new_payments"].append(rows.new_payment(payment, unit.id))
+    else:
+        changed = rows.changed_payment(payment, unit.id)
+        changed.update(merchant_id=payment.merchant_id, id=payment.id, expecting=unit.expecting)
+        document["payments"].append(changed)
+    if refund:
+        if unit.is_intent:
+            document["new_refunds"].append(rows.new_refund(refund))
+        else:
+            document["refunds"].append(rows.changed_refund(refund))
+
+
+def _put_attempt(document: dict[str, list[dict[str, Any]]], unit: Unit) -> None:
+    attempt = unit.attempt
+    claim: Claim | None = unit.claim
+    if attempt:
+        claim = attempt.claim
+        if unit.is_intent:
+            document["new_attempts"].append(rows.new_attempt(attempt, unit))
+        else:
+            document["attempts"].append(rows.changed_attempt(attempt, unit))
+    if claim and (unit.answer or unit.release):
+        named = {"merchant_id": claim.merchant_id, "scope": claim.scope, "key": claim.key}
+        if unit.answer:
+            named.update(status=str(unit.answer.status), body=unit.answer.body)
+        document["answers" if unit.answer else "released"].append(named)
+
+
+def _put_facts(document: dict[str, list[dict[str, Any]]], unit: Unit) -> None:
+    hops = [rows.hop_row(hop) for hop in unit.hops] or None
+    for fact in unit.facts:
+        document["audit"].append(rows.audit_row(fact, unit.origin, hops))
+        document["outbox"].append(rows.outbox_row(fact, unit.origin))
+        hops = None
+    for journal in unit.journals:
+        document["ledger"].extend(
+            {
+                "merchant_id": journal.merchant_id,
+                "fact_id": journal.fact_id,
+                "account": entry.account,
+                "currency": journal.currency,
+                "amount_minor": entry.amount_minor,
+                "transaction_id": journal.subject_id,
+            }
+            for entry in journal.entries
+        )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

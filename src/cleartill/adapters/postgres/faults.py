@@ -1,0 +1,64 @@
+"""What an error of PostgreSQL means for a batch, and how to bury a session that may still be committing."""
+
+import time
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+_DEAD_WITHIN_S = 5.0
+
+
+class Kind(StrEnum):
+    LOST = "connection lost"
+    """The session is gone or doomed: whether the last commit happened is unknown."""
+    AGAIN = "contention"
+    """Serialization, deadlock, lock timeout: nothing was written, try the same again."""
+    UNAVAILABLE = "no resources"
+    """Disk full, too many connections, read-only: nothing was written, and nothing will be for a while."""
+    REJECTED = "bad data"
+    """One of the units is at fault."""
+
+
+def kind_of(error: Exception) -> Kind:
+    if not isinstance(error, DBAPIError):
+        return Kind.REJECTED
+    state = getattr(error.orig, "pgcode", None) or ""
+    if error.connection_invalidated or state.startswith(("08", "57P")) or state == "25P04":
+        return Kind.LOST
+    if state.startswith("40") or state == "55P03":
+        return Kind.AGAIN
+    if state.startswith(("53", "58")) or state == "25006":
+        return Kind.UNAVAILABLE
+    if not state and isinstance(error, OperationalError | InterfaceError):
+        return Kind.LOST
+    return Kind.REJECTED
+
+
+def describe(error: Exception) -> str:
+    """SQLSTATE and constraint; never the statement or its values."""
+    if isinstance(error, DBAPIError):
+        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        return f"{type(error.orig).__name__} {getattr(error.orig, 'pgcode', None)} {constraint or ''}".strip()
+    return f"{type(error).__name__} {error}"
+
+
+def backend_of(connection: Connection) -> tuple[int, str]:
+    """The session's process id and start, which name it for ever."""
+    row = connection.execute(
+        text("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+    ).one()
+    return row.pid, row.backend_start
+
+
+def make_sure_it_is_dead(connection: Connection, pid: int, started: str) -> None:
+    """End an earlier session of ours and wait until it is gone. Raises OperationalError if it stays."""
+    ask = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start::text = :started"
+    )
+    end = time.monotonic() + _DEAD_WITHIN_S
+    while connection.execute(ask, {"pid": pid, "started": started}).all():
+        connection.commit()
+        if time.monotonic() > end:
+            raise OperationalError("an old session of ours does not end", None, TimeoutError())
+        time.sleep(0.01)

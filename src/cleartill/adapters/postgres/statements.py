@@ -1,0 +1,139 @@
+"""The SQL of one batch, prepared once per connection. Everything a batch writes is one statement over one document."""
+
+LOCK = """
+SELECT t.merchant_id, t.id, t.version, t.unit_id
+FROM unnest(%(merchants)s::text[], %(ids)s::text[]) AS wanted (merchant_id, id)
+JOIN transactions t USING (merchant_id, id)
+ORDER BY t.merchant_id, t.id
+FOR NO KEY UPDATE OF t SKIP LOCKED
+"""
+
+CLAIM = """
+INSERT INTO idempotency_keys (merchant_id, scope, key, fingerprint, unit_id, transaction_id, refund_id, attempt_key)
+SELECT merchant_id, scope, key, fingerprint, unit_id, transaction_id, refund_id, attempt_key
+FROM jsonb_to_recordset(%(claims)s::jsonb) AS c (merchant_id text, scope text, key text, fingerprint text,
+    unit_id text, transaction_id text, refund_id text, attempt_key text)
+ORDER BY merchant_id, scope, key
+ON CONFLICT DO NOTHING
+RETURNING unit_id
+"""
+
+FATE = """
+SELECT t.unit_id, a.opened_by, a.settled_by
+FROM unnest(%(merchants)s::text[], %(ids)s::text[]) AS wanted (merchant_id, id)
+JOIN transactions t USING (merchant_id, id)
+LEFT JOIN attempts a ON a.merchant_id = t.merchant_id AND a.transaction_id = t.id
+"""
+"""After a lost acknowledgement: which units had been written after all."""
+
+_CHANGED = (
+    "status text, amount_captured_minor bigint, amount_refunded_minor bigint, refund_reserved_minor bigint, "
+    "refund_count integer, provider_payment_id text, bank_reference text, card jsonb, decline jsonb, "
+    "needs_review text, version integer, seq integer, unit_id text, updated_at timestamptz"
+)
+_PAYMENT = (
+    "merchant_id text, id text, amount_minor bigint, currency text, payment_method text, capture_method text, "
+    "provider text, order_id jsonb, customer_email text, description text, metadata jsonb, trace_id text, "
+    f"created_at timestamptz, {_CHANGED}"
+)
+_REFUND_CHANGED = (
+    "status text, provider_refund_id text, bank_reference text, decline jsonb, needs_review text, "
+    "updated_at timestamptz"
+)
+_REFUND = (
+    "merchant_id text, id text, transaction_id text, amount_minor bigint, currency text, provider text, reason text, "
+    f"metadata jsonb, trace_id text, created_at timestamptz, {_REFUND_CHANGED}"
+)
+_ATTEMPT = (
+    "merchant_id text, key text, transaction_id text, refund_id text, kind text, provider text, amount_minor bigint, "
+    "currency text, status text, claim jsonb, origin jsonb, opened_by text, expires_at timestamptz"
+)
+_LEDGER = "merchant_id text, fact_id text, account text, currency text, amount_minor bigint, transaction_id text"
+_AUDIT = (
+    "merchant_id text, subject_id text, seq integer, event text, actor text, request_id text, trace_id text, "
+    "details jsonb, hops jsonb, at timestamptz"
+)
+_OUTBOX = "merchant_id text, subject_id text, seq integer, shard smallint, type text, event jsonb"
+
+
+def _names(columns: str) -> list[str]:
+    return [column.split()[0] for column in columns.split(", ")]
+
+
+def _rows(part: str, columns: str) -> str:
+    return f"FROM jsonb_to_recordset((SELECT j -> '{part}' FROM document)) AS r ({columns})"
+
+
+def _insert(table: str, part: str, columns: str) -> str:
+    names = ", ".join(_names(columns))
+    return f"INSERT INTO {table} ({names}) SELECT {names} {_rows(part, columns)}"
+
+
+def _assign(columns: str) -> str:
+    return ", ".join(f"{name} = r.{name}" for name in _names(columns))
+
+
+WRITE = f"""
+WITH document AS (SELECT %(document)s::jsonb AS j),
+cards AS (
+    INSERT INTO card_vault (merchant_id, token, key_version, sealed, summary)
+    SELECT merchant_id, token, key_version, decode(sealed, 'base64'), summary
+    {_rows("cards", "merchant_id text, token text, key_version integer, sealed text, summary jsonb")}
+    RETURNING 1),
+new_payments AS ({_insert("transactions", "new_payments", _PAYMENT)} RETURNING 1),
+payments AS (
+    UPDATE transactions t SET {_assign(_CHANGED)}
+    {_rows("payments", "merchant_id text, id text, expecting integer, " + _CHANGED)}
+    WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.version = r.expecting RETURNING 1),
+new_refunds AS ({_insert("refunds", "new_refunds", _REFUND)} RETURNING 1),
+refunds AS (
+    UPDATE refunds t SET {_assign(_REFUND_CHANGED)}
+    {_rows("refunds", "merchant_id text, id text, " + _REFUND_CHANGED)}
+    WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.status IN ('processing', 'in_doubt') RETURNING 1),
+new_attempts AS (
+    INSERT INTO attempts ({", ".join(_names(_ATTEMPT))}, resolve_at)
+    SELECT {", ".join(_names(_ATTEMPT))}, now() + resolve_after_s * interval '1 second'
+    {_rows("new_attempts", _ATTEMPT + ", resolve_after_s float8")} RETURNING 1),
+attempts AS (
+    UPDATE attempts t SET status = r.status, reason = r.reason, provider_id = r.provider_id,
+        network_code = r.network_code,
+        settled_by = CASE WHEN r.status <> 'open' THEN r.unit_id END,
+        settled_at = CASE WHEN r.status <> 'open' THEN now() END,
+        resolve_at = coalesce(now() + r.resolve_after_s * interval '1 second', t.resolve_at)
+    {
+    _rows(
+        "attempts",
+        "merchant_id text, key text, status text, reason text, provider_id text, network_code text, "
+        "unit_id text, resolve_after_s float8",
+    )
+}
+    WHERE t.merchant_id = r.merchant_id AND t.key = r.key AND t.status = 'open' RETURNING 1),
+answers AS (
+    UPDATE idempotency_keys t SET answer_status = r.status, answer_body = r.body, answered_at = now()
+    {_rows("answers", "merchant_id text, scope text, key text, status smallint, body text")}
+    WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL
+    RETURNING 1),
+released AS (
+    DELETE FROM idempotency_keys t USING jsonb_to_recordset((SELECT j -> 'released' FROM document))
+        AS r (merchant_id text, scope text, key text)
+    WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL
+    RETURNING 1),
+ledger AS ({_insert("ledger_entries", "ledger", _LEDGER)} RETURNING merchant_id, account, currency, amount_minor),
+pending AS (
+    INSERT INTO ledger_pending (merchant_id, account, currency, amount_minor)
+    SELECT merchant_id, account, currency, amount_minor FROM ledger),
+audit AS ({_insert("audit_logs", "audit", _AUDIT)}),
+events AS ({_insert("outbox", "outbox", _OUTBOX)})
+SELECT (SELECT count(*) FROM cards), (SELECT count(*) FROM new_payments), (SELECT count(*) FROM payments),
+    (SELECT count(*) FROM new_refunds), (SELECT count(*) FROM refunds), (SELECT count(*) FROM new_attempts),
+    (SELECT count(*) FROM attempts)
+"""
+
+COUNTED = ("cards", "new_payments", "payments", "new_refunds", "refunds", "new_attempts", "attempts")
+"""The parts of the document whose every row must have found its place, in the order WRITE counts them."""
+
+PREPARE = (
+    "PREPARE lock_batch (text[], text[]) AS " + LOCK % {"merchants": "$1", "ids": "$2"},
+    "PREPARE claim_batch (jsonb) AS " + CLAIM % {"claims": "$1"},
+    "PREPARE write_batch (jsonb) AS " + WRITE % {"document": "$1"},
+)

@@ -1,0 +1,266 @@
+"""The writer: one thread, one connection, one queue; whatever waits is written together.
+
+Outcomes go before intents, first in first out per key, and one unit per key in a batch (an UPDATE … FROM would silently
+drop the second). The queue is bounded for intents; an intent older than its deadline is dropped unwritten, an outcome
+is not. When PostgreSQL goes away in mid-commit the writer first makes sure that the old session is dead, then looks
+whose marks are on disk, and only then writes the rest again.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from cleartill.adapters.postgres import faults
+from cleartill.adapters.postgres.batch import RowWentAstray, already_written, write_batch
+from cleartill.adapters.postgres.statements import PREPARE
+from cleartill.domain.errors import BooksUnavailable, CleartillError
+from cleartill.domain.ids import new_id
+from cleartill.ports import Unit, Verdict, Watch
+
+BATCH_MAX = 128
+WAITING_MAX = 2048
+PATIENCE_S = 5.0
+"""How long an outcome waits for a PostgreSQL that is away; then its caller hears 202 and the resolver finishes."""
+SCAN_MAX = 4 * BATCH_MAX
+_NO_PROGRESS_S = 0.002
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    unit: Unit
+    future: "asyncio.Future[Verdict]"
+    give_up: float
+    """Monotonic seconds."""
+    keys: tuple[tuple[str, ...], ...] = field(init=False)
+    unsure: bool = False
+    """A commit that may have held this unit was not acknowledged."""
+
+    def __post_init__(self) -> None:
+        unit = self.unit
+        keys: list[tuple[str, ...]] = [(unit.payment.merchant_id, unit.payment.id)]
+        if unit.claim:
+            keys.append((unit.claim.merchant_id, unit.claim.scope, unit.claim.key))
+        self.keys = tuple(keys)
+
+
+_Done = list[tuple[_Waiting, Verdict | Exception]]
+
+
+class Writer:
+    """`record` from the event loop; the thread does the rest. One per process."""
+
+    def __init__(self, engine: Engine, watch: Watch) -> None:
+        self._engine, self._watch = engine, watch
+        self._outcomes: deque[_Waiting] = deque()
+        self._intents: deque[_Waiting] = deque()
+        self._ready = threading.Condition()
+        self._closing = False
+        self._connection: Connection | None = None
+        self._backend: tuple[int, str] | None = None
+        self._thread = threading.Thread(target=self._run, name="books-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Write what waits, then end."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        self._thread.join(timeout_s)
+
+    async def record(self, unit: Unit) -> Verdict:
+        """Raises BooksUnavailable: an intent came too late or found the queue full, or PostgreSQL is away."""
+        now = time.monotonic()
+        waiting = _Waiting(
+            unit,
+            asyncio.get_running_loop().create_future(),
+            now + PATIENCE_S if unit.deadline is None else unit.deadline,
+        )
+        unit.stamps["queued_ns"] = time.time_ns()
+        with self._ready:
+            if self._closing or (unit.is_intent and len(self._intents) >= WAITING_MAX):
+                raise BooksUnavailable("The books are busy; nothing was sent")
+            (self._intents if unit.is_intent else self._outcomes).append(waiting)
+            self._ready.notify()
+        return await waiting.future
+
+    # ── the thread ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            if not batch:
+                continue
+            try:
+                done = self._write(batch)
+            except Exception as error:  # the thread must outlive anything; its units learn of it
+                log.exception("a batch failed")
+                done = [(waiting, error) for waiting in batch]
+            self._deliver(done)
+            left = set(batch).difference(waiting for waiting, _ in done)
+            if left:
+                self._requeue(left, progressed=bool(done))
+        self._hang_up()
+
+    def _next_batch(self) -> list[_Waiting] | None:
+        """The units to write next; None when closed and empty."""
+        with self._ready:
+            while not (self._outcomes or self._intents):
+                if self._closing:
+                    return None
+                self._ready.wait(1.0)
+            batch: list[_Waiting] = []
+            taken: set[tuple[str, ...]] = set()
+            for queue in (self._outcomes, self._intents):
+                self._take(queue, batch, taken)
+        now = time.monotonic()
+        fresh: list[_Waiting] = []
+        late: list[_Waiting] = []
+        for waiting in batch:
+            expired = waiting.give_up < now and not waiting.unsure
+            (late if expired and waiting.unit.is_intent else fresh).append(waiting)
+        self._deliver([(w, BooksUnavailable("The books are too busy; nothing was sent")) for w in late])
+        return fresh
+
+    @staticmethod
+    def _take(queue: deque[_Waiting], batch: list[_Waiting], taken: set[tuple[str, ...]]) -> None:
+        passed_over: list[_Waiting] = []
+        for _ in range(min(len(queue), SCAN_MAX)):
+            if len(batch) >= BATCH_MAX:
+                break
+            waiting = queue.popleft()
+            (passed_over if taken.intersection(waiting.keys) else batch).append(waiting)
+            taken.update(waiting.keys)
+        queue.extendleft(reversed(passed_over))
+
+    def _requeue(self, left: Iterable[_Waiting], *, progressed: bool) -> None:
+        """Another writer held their rows: once more, until their patience ends."""
+        now = time.monotonic()
+        tired = [waiting for waiting in left if waiting.give_up < now]
+        self._deliver([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
+        with self._ready:
+            for waiting in left:
+                if waiting.give_up >= now:
+                    (self._intents if waiting.unit.is_intent else self._outcomes).appendleft(waiting)
+        self._watch.count("books.requeued", sum(1 for _ in left))
+        if not progressed:
+            time.sleep(_NO_PROGRESS_S)
+
+    def _deliver(self, done: _Done) -> None:
+        """One hop into each event loop for the whole batch."""
+        if not done:
+            return
+        loop = done[0][0].future.get_loop()
+
+        def resolve() -> None:
+            for waiting, verdict in done:
+                if waiting.future.done():
+                    continue
+                if isinstance(verdict, Exception):
+                    waiting.future.set_exception(verdict)
+                else:
+                    waiting.future.set_result(verdict)
+
+        loop.call_soon_threadsafe(resolve)
+
+    # ── writing, and what can go wrong ────────────────────────────────────────────────────────────────────────────
+
+    def _write(self, batch: list[_Waiting]) -> _Done:
+        """Verdicts for the units that got one; the others must come again."""
+        try:
+            done = self._recall(batch) if any(waiting.unsure for waiting in batch) else []
+            known = {waiting for waiting, _ in done}
+            rest = [waiting for waiting in batch if waiting not in known]
+            return done + (self._once(rest) if rest else [])
+        except (SQLAlchemyError, RowWentAstray) as error:
+            return self._mend(batch, error)
+
+    def _once(self, batch: list[_Waiting]) -> _Done:
+        batch_id, began = new_id("bat"), time.monotonic()
+        verdicts = write_batch(self._connected(), [waiting.unit for waiting in batch], batch_id)
+        self._watch.observe("books.commit", (time.monotonic() - began) * 1000)
+        self._watch.observe("books.batch.size", len(batch))
+        return [(waiting, verdicts[waiting.unit.id]) for waiting in batch if waiting.unit.id in verdicts]
+
+    def _mend(self, batch: list[_Waiting], error: Exception) -> _Done:
+        """Never let one unit fail its neighbours, never guess about a commit."""
+        kind = faults.kind_of(error)
+        log.warning("a batch of %d met %s: %s", len(batch), kind, faults.describe(error))
+        if kind is faults.Kind.LOST:
+            self._hang_up()
+            for waiting in batch:
+                waiting.unsure = True
+            return self._wait_for_postgres(batch)
+        self._roll_back()
+        if kind is faults.Kind.AGAIN:
+            return self._give_up_late(batch)
+        if kind is faults.Kind.UNAVAILABLE:
+            away = BooksUnavailable("The books cannot be written now; nothing was sent")
+            return [(w, away) for w in batch if w.unit.is_intent] + self._give_up_late(
+                [w for w in batch if not w.unit.is_intent]
+            )
+        if len(batch) == 1:
+            self._watch.count("invariant.breach", name="unit_rejected")
+            return [(batch[0], CleartillError(f"The books refused a unit: {faults.describe(error)}"))]
+        half = len(batch) // 2
+        return self._write(batch[:half]) + self._write(batch[half:])
+
+    def _wait_for_postgres(self, batch: list[_Waiting]) -> _Done:
+        time.sleep(0.05)
+        return self._give_up_late(batch)
+
+    @staticmethod
+    def _give_up_late(batch: list[_Waiting]) -> _Done:
+        now = time.monotonic()
+        away = BooksUnavailable("The books cannot be reached now; nothing was sent")
+        return [(waiting, away) for waiting in batch if waiting.give_up < now]
+
+    def _recall(self, batch: list[_Waiting]) -> _Done:
+        """After a lost acknowledgement: the old session must be dead before "absent" means anything."""
+        connection = self._connected()
+        written = already_written(connection, [waiting.unit for waiting in batch])
+        for waiting in batch:
+            waiting.unsure = False
+        return [(waiting, Verdict.RECORDED) for waiting in batch if waiting.unit.id in written]
+
+    # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = self._engine.connect()
+            try:
+                if self._backend is not None:
+                    faults.make_sure_it_is_dead(connection, *self._backend)
+                for statement in PREPARE:
+                    connection.exec_driver_sql(statement)
+                self._backend = faults.backend_of(connection)
+                connection.commit()
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _roll_back(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.rollback()
+            except DBAPIError:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Throw the connection away; `_backend` stays, to be buried by the next one."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None

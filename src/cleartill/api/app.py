@@ -1,0 +1,52 @@
+"""The application: routes, the way in and out, and the end that waits for money on its way."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.exceptions import HTTPException
+
+from cleartill.api import docs as description
+from cleartill.api import health, payments, refunds, timeline
+from cleartill.api.arrival import Arrivals
+from cleartill.api.desk import Desk
+from cleartill.api.errors import answer_problem
+from cleartill.domain.errors import CleartillError
+from cleartill.ports import Till
+
+# The flight record sees everything already; FastAPI's own would cost on every request and record exception messages.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+_ROUTERS = (payments.router, refunds.router, timeline.router, health.router, description.router)
+
+
+def create_app(till: Till, *, environment: str, version: str, docs: bool = True, drain_s: float = 25.0) -> FastAPI:
+    """The API over a till. At its end it waits up to `drain_s` seconds for the money operations under way.
+
+    `app.state.desk.draining = True` makes it unready and refuse new money operations; set it when told to stop.
+    """
+    desk = Desk(till, environment, version)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await desk.drain(drain_s)
+
+    app = FastAPI(
+        title="cleartill",
+        version=version,
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+    )
+    app.state.desk, app.state.docs = desk, docs
+    app.add_middleware(Arrivals, till=till)
+    for refused in (HTTPException, CleartillError):
+        app.add_exception_handler(refused, answer_problem)
+    for router in _ROUTERS:
+        # Not include_router: it would match every request twice and wrap every route anew.
+        app.router.routes.extend(router.routes)
+    if docs:
+        description.add_docs(app, version)
+    return app

@@ -1,0 +1,126 @@
+"""Every request comes in here: its id, its deadline, the headers we read, the bounds on them; and every answer leaves
+here, with the headers that all answers carry."""
+
+import re
+from dataclasses import dataclass
+from secrets import token_hex
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cleartill.api.errors import HeadersTooLarge, MalformedRequest, problem
+from cleartill.api.pan import holds_pan
+from cleartill.domain.errors import NotFound
+from cleartill.domain.ids import new_id
+from cleartill.ports import Origin, Till, Visit
+
+MAX_HEADER_BYTES = 16 * 1024
+_READ = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"idempotency-key",
+        b"x-request-id",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+    }
+)
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_ID = re.compile(r"[a-z]{1,8}_[0-9a-z]{1,32}")
+_NO_STORE = (b"cache-control", b"no-store")
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """`headers`: the ones the API reads, by lower-case name, each sent once. `deadline`: monotonic seconds by which
+    the caller must be answered."""
+
+    headers: dict[bytes, bytes]
+    deadline: float
+    visit: Visit
+
+    def origin(self) -> Origin:
+        visit = self.visit
+        return Origin(visit.actor, visit.request_id, visit.trace_id, visit.span_id, visit.keep)
+
+
+def arrival(request: Request) -> Arrival:
+    found: Arrival = request.scope["cleartill.arrival"]
+    return found
+
+
+def about(request: Request, id: str) -> None:
+    """Note which object the request is about. Raises NotFound for a text that is no id, so that what a caller wrote
+    into the path (a NUL, a card number) reaches neither the database nor a log."""
+    if not _ID.fullmatch(id):
+        raise NotFound
+    request.scope["cleartill.visit"].subject_id = id
+
+
+class Arrivals:
+    """Pure ASGI. `/x/` is taken as `/x`, without a redirect that would lose a POST's body."""
+
+    def __init__(self, app: ASGIApp, till: Till) -> None:
+        self._app, self._till = app, till
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        deadline = self._till.clock.monotonic() + self._till.budget_s
+        visit = scope.get("cleartill.visit")
+        if visit is None:
+            visit = scope["cleartill.visit"] = Visit(token_hex(16), token_hex(8))
+        path: str = scope["path"]
+        if path[-1:] == "/" and len(path) > 1:
+            path = scope["path"] = path[:-1]
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = message["headers"] = list(message["headers"])
+                headers.append((b"x-request-id", visit.request_id.encode("latin-1")))
+                headers.append(_NO_SNIFF)
+                if not path.startswith("/docs"):
+                    headers.append(_NO_STORE)
+            await send(message)
+
+        try:
+            headers, refusal = _headers(scope)
+            visit.request_id = _request_id(headers.get(b"x-request-id"))
+            if refusal is not None:
+                raise refusal
+            scope["cleartill.arrival"] = Arrival(headers, deadline, visit)
+            await self._app(scope, receive, answer)
+        except Exception as exc:
+            if started:
+                raise
+            await problem(scope, exc)(scope, receive, answer)
+
+
+def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Exception | None]:
+    """The headers we read, and what is wrong with them."""
+    found: dict[bytes, bytes] = {}
+    size, refusal = 0, None
+    for name, value in scope["headers"]:
+        size += len(name) + len(value) + 4  # ": " and CRLF
+        if name in _READ:
+            if name in found:
+                refusal = MalformedRequest(f"The header {name.decode()} was sent more than once")
+            found[name] = value
+    if size > MAX_HEADER_BYTES:
+        refusal = HeadersTooLarge(f"Headers may take {MAX_HEADER_BYTES} bytes in all")  # type: ignore[assignment]
+    return found, refusal
+
+
+def _request_id(sent: bytes | None) -> str:
+    """The caller's own id, if it is short, printable and no card number; else a new one."""
+    if sent is not None and _REQUEST_ID.fullmatch(sent):
+        text = sent.decode("ascii")
+        if not holds_pan(text):
+            return text
+    return new_id("req")

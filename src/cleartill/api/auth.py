@@ -1,0 +1,47 @@
+"""Who is asking, and may they? One and the same 401 whatever is wrong with the key."""
+
+from typing import Any
+
+from starlette.requests import Request
+
+from cleartill.api.arrival import arrival
+from cleartill.api.desk import desk
+from cleartill.domain.errors import MissingScope, NotYourMerchant, Unauthenticated
+from cleartill.domain.merchant import Principal, Scope
+from cleartill.usecases.authenticate import authenticate
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer sk_test_…`"},
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key, bare."},
+}
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
+
+
+async def identify(request: Request, scope: Scope) -> Principal:
+    """The principal behind the request's key. Raises Unauthenticated; MissingScope if the key may not do this."""
+    here = arrival(request)
+    principal = await authenticate(desk(request).till, _presented(here.headers))
+    here.visit.actor, here.visit.merchant_id = principal.key_id, principal.merchant_id
+    if not principal.may(scope):
+        raise MissingScope(f"This key lacks the scope {scope}")
+    return principal
+
+
+def acting_for(principal: Principal, merchant_id: str | None) -> str:
+    """The merchant a body is about: the key's own, or for an admin any. Raises NotYourMerchant."""
+    if merchant_id is None or merchant_id == principal.merchant_id:
+        return principal.merchant_id
+    if Scope.ADMIN not in principal.scopes:
+        raise NotYourMerchant
+    return merchant_id
+
+
+def _presented(headers: dict[bytes, bytes]) -> str | None:
+    """The key as sent; None if there is none, or two that differ. Raises Unauthenticated for another scheme."""
+    bare, authorization = headers.get(b"x-api-key"), headers.get(b"authorization")
+    if authorization is None:
+        return bare.decode("latin-1") if bare is not None else None
+    scheme, _, key = authorization.partition(b" ")
+    if scheme.lower() != b"bearer" or (bare is not None and bare != key):
+        raise Unauthenticated
+    return key.decode("latin-1")

@@ -1,0 +1,53 @@
+"""What the routes share: the till, and the money operations under way, which outlive the requests that began them."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from cleartill.api.errors import ShuttingDown
+from cleartill.domain.idempotency import Answer
+from cleartill.ports import Till, Visit
+
+LAST_WORDS_S = 3.0
+"""How long a cancelled operation may take to write down that it is in doubt."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """`draining`: no new money operation is begun; set by whoever gets the signal to stop, before the server stops."""
+
+    till: Till
+    environment: str
+    version: str
+    draining: bool = False
+    under_way: set[asyncio.Task[Answer]] = field(default_factory=set)
+
+    async def carry_out(self, visit: Visit, operation: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run a money operation to its end: the caller who hangs up stops waiting, the operation goes on (TRUST 3)."""
+        if self.draining:
+            operation.close()
+            raise ShuttingDown("This process is shutting down; nothing was sent")
+        task = asyncio.create_task(operation)
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+        visit.work.append(task)
+        return await asyncio.shield(task)
+
+    async def drain(self, within_s: float) -> None:
+        """Wait for what is under way; cancel what is not done in time, which then notes its doubt for the resolver."""
+        self.draining = True
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=within_s)
+        late = set(self.under_way)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=LAST_WORDS_S)
+
+
+def desk(request: Request) -> Desk:
+    found: Desk = request.app.state.desk
+    return found

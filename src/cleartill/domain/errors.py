@@ -1,0 +1,119 @@
+"""Everything the business refuses, as one tree.
+
+CleartillError
+├── Invalid                 what was sent makes no sense
+│   ├── InvalidAmount · UnknownCurrency · InvalidCard · InvalidMetadata
+├── Refused                 it makes sense, and it cannot be done
+│   ├── ForbiddenStep       the state does not allow it
+│   ├── ExceedsLeft         more than is left to capture or refund
+│   ├── InDoubtNow          wait until the open attempt is resolved
+│   └── IdempotencyKeyReused · IdempotencyInProgress
+├── NotFound                absent, or another merchant's: nobody can tell
+├── Unauthenticated · MissingScope · NotYourMerchant
+└── Unavailable             nothing was sent; try again later
+    ├── ProviderUnavailable breaker open, bulkhead full, connection refused
+    └── BooksUnavailable    the books cannot be written now
+"""
+
+
+class CleartillError(Exception):
+    """`code` is for programs, the message for people; neither ever holds a value that a caller sent."""
+
+    code = "error"
+
+
+class Invalid(CleartillError):
+    code = "invalid"
+
+
+class InvalidAmount(Invalid):
+    code = "invalid_amount"
+
+
+class UnknownCurrency(Invalid):
+    code = "unknown_currency"
+
+    def __init__(self) -> None:
+        super().__init__("must be an active ISO 4217 currency code")
+
+
+class InvalidCard(Invalid):
+    code = "invalid_card"
+
+
+class InvalidMetadata(Invalid):
+    code = "invalid_metadata"
+
+
+class Refused(CleartillError):
+    code = "refused"
+
+
+class ForbiddenStep(Refused):
+    code = "invalid_state"
+
+
+class ExceedsLeft(Refused):
+    code = "amount_too_large"
+
+    def __init__(self, verb: str, left_minor: int, shown: str) -> None:
+        super().__init__(f"Cannot {verb} more than is left: {shown}")
+        self.left_minor = left_minor
+
+
+class InDoubtNow(Refused):
+    code = "in_doubt"
+    retry_after_s = 5
+
+
+class IdempotencyKeyReused(Refused):
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used with another request body")
+
+
+class IdempotencyInProgress(Refused):
+    code = "idempotency_in_progress"
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this idempotency key is still running")
+
+
+class NotFound(CleartillError):
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such object")
+
+
+class Unauthenticated(CleartillError):
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("A valid API key is needed")
+
+
+class MissingScope(CleartillError):
+    code = "missing_scope"
+
+
+class NotYourMerchant(CleartillError):
+    code = "not_your_merchant"
+
+    def __init__(self) -> None:
+        super().__init__("merchant_id must be the key's own merchant")
+
+
+class Unavailable(CleartillError):
+    code = "unavailable"
+    retry_after_s = 1
+
+
+class ProviderUnavailable(Unavailable):
+    code = "provider_unavailable"
+
+
+class BooksUnavailable(Unavailable):
+    code = "books_unavailable"

@@ -1,0 +1,171 @@
+"""Every metric, span, tag and log field there is, declared once: what is not declared here is not emitted.
+
+On the wire a metric is called `cleartill.<name>` and carries service, env and version besides its own tags. Tags of
+metrics are few-valued words; ids belong on spans and in logs. To add an observable: one line here, then emit it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+NAMESPACE = "cleartill"
+Kind = Literal["count", "gauge", "distribution"]
+
+
+class Undeclared(LookupError):
+    """Something was emitted that the catalogue does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`unit` is Datadog's word for it; `tags` are those it may carry."""
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanKind:
+    """A span, or a hop of the same name in a timeline; `tags` besides those that every span may carry."""
+
+    name: str
+    description: str
+    tags: frozenset[str]
+
+
+def _metric(kind: Kind, name: str, unit: str, tags: str, description: str) -> Metric:
+    return Metric(name, kind, unit, description, frozenset(tags.split()))
+
+
+_METRICS = (
+    # money
+    _metric("count", "payment.count", "payment", "provider brand currency status decline_category",
+            "Outcomes of payments, by the fact that was recorded. In doubt counts as one, and again once resolved."),
+    _metric("distribution", "payment.amount", "minor unit", "provider brand currency status",
+            "What each of these payments is about, in minor units."),
+    _metric("distribution", "payment.latency", "millisecond", "provider status",
+            "From a charge's arrival to its recorded outcome."),
+    _metric("distribution", "payment.overhead", "millisecond", "provider status",
+            "The same, less the time spent waiting for the provider's answers."),
+    _metric("count", "refund.count", "refund", "provider currency status", "Outcomes of refunds."),
+    _metric("distribution", "refund.amount", "minor unit", "provider currency status",
+            "What each of these refunds is about, in minor units."),
+    # the bank and what guards it
+    _metric("count", "provider.call", "request", "provider operation outcome",
+            "Questions to a provider (safe repeats within one are not counted), by what the answer meant."),
+    _metric("distribution", "provider.latency", "millisecond", "provider operation outcome",
+            "From the question to its answer, repeats included."),
+    _metric("gauge", "breaker.state", "", "provider", "0 closed, 1 half-open, 2 open."),
+    _metric("count", "breaker.transition", "", "provider to", "Changes of a breaker's state."),
+    _metric("count", "breaker.degraded", "", "", "Breaker states that could not be shared: every process on its own."),
+    _metric("count", "guard.rejected", "request", "provider reason", "Permits refused; nothing was sent."),
+    _metric("gauge", "guard.inflight", "request", "provider", "Places taken in the bulkhead."),
+    # the books
+    _metric("distribution", "books.batch.size", "unit", "", "Units written by one transaction."),
+    _metric("distribution", "books.wait", "millisecond", "", "From a unit's arrival to its batch's beginning."),
+    _metric("distribution", "books.commit", "millisecond", "", "From a batch's beginning to its commit."),
+    _metric("count", "books.conflict", "unit", "", "Units refused because the payment had moved."),
+    _metric("count", "books.unavailable", "unit", "", "Units that the books could not take."),
+    _metric("count", "books.requeued", "unit", "", "Units written again after a connection was lost."),
+    _metric("distribution", "pool.wait", "millisecond", "", "Waiting for a connection to read with."),
+    _metric("distribution", "vault.latency", "millisecond", "operation", "Sealing and opening cards."),
+    # trust
+    _metric("count", "idempotency.replayed", "request", "", "Repeats that got the answer of the first request."),
+    _metric("count", "idempotency.conflict", "request", "", "Keys used again with another body."),
+    _metric("count", "idempotency.in_progress", "request", "", "Repeats while the first request ran."),
+    _metric("count", "auth.failed", "request", "reason", "Requests refused with 401 or 403."),
+    # what waits for a worker
+    _metric("gauge", "outbox.pending", "event", "", "Events not yet published."),
+    _metric("gauge", "outbox.oldest_s", "second", "", "Age of the oldest of them."),
+    _metric("count", "outbox.published", "event", "type", "Events published."),
+    _metric("count", "kafka.produced", "message", "", "Messages the broker has acknowledged."),
+    _metric("count", "kafka.failed", "message", "", "Messages that stay in the outbox for another round."),
+    _metric("gauge", "in_doubt.count", "payment", "", "Attempts whose outcome nobody knows."),
+    _metric("gauge", "in_doubt.oldest_s", "second", "", "Age of the oldest of them."),
+    _metric("gauge", "in_doubt.amount", "minor unit", "currency", "What they are about."),
+    _metric("count", "invariant.breach", "", "name", "What must never happen, and did."),
+    # the service itself
+    _metric("count", "http.request", "request", "route status", "Requests; the route is the template, not the URL."),
+    _metric("distribution", "http.request.latency", "millisecond", "route status", "To the end of the response."),
+    _metric("count", "work.count", "", "name outcome", "Pieces of work that no request started."),
+    _metric("distribution", "work.latency", "millisecond", "name outcome", "From their beginning to their end."),
+    _metric("count", "log.scrubbed", "", "", "Log lines in which something looked like a PAN."),
+    _metric("count", "log.dropped", "", "", "Log lines lost because standard output was too slow."),
+    _metric("count", "telemetry.undeclared", "", "", "Emissions that the catalogue does not know (dropped)."),
+    _metric("count", "telemetry.failed", "", "part", "Renderings that raised (the work itself is unharmed)."),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+
+
+def _span(name: str, tags: str, description: str) -> SpanKind:
+    return SpanKind(name, description, frozenset(tags.split()))
+
+
+_SPANS = (
+    _span("web.request", "http.method http.route http.status_code request_id actor problem_code hops_dropped",
+          "One HTTP request, to the end of its response."),
+    _span("payment.charge", "", "A charge, from its first hop to its last, which may end after the request."),
+    _span("payment.refund", "", "The same for a refund."),
+    _span("payment.resolve", "actor hops_dropped", "One attempt in doubt, asked about again."),
+    _span("outbox.publish", "actor hops_dropped events published", "One round of the publisher."),
+    _span("kafka.produce", "event sequence partition offset", "One event, in the trace of the work that caused it."),
+    _span("vault.encrypt", "", "Sealing a card."),
+    _span("vault.decrypt", "", "Opening a sealed card."),
+    _span("books.record", "facts batch_id", "One unit, from the use case's call to the verdict."),
+    _span("books.batch", "batch_id rows waited_ms", "The transaction it was written by; shared by its batch_id."),
+    _span("books.load", "what", "Reading from the primary what a decision needs."),
+    _span("reads.query", "what", "Reading for an answer."),
+    _span("guard.wait", "provider reason", "Waiting for the right to ask the provider."),
+    _span("provider.call", "provider operation attempt attempt_key reason", "One question to a provider."),
+)  # fmt: skip
+
+SPANS: dict[str, SpanKind] = {span.name: span for span in _SPANS}
+
+COMMON_TAGS = frozenset({"service", "env", "version", "outcome", "error.type"})
+"""What every span may carry."""
+
+PAYMENT_TAGS = frozenset(
+    {
+        "merchant_id", "payment_id", "provider", "brand", "bin", "currency", "amount_minor", "status",
+        "decline_code", "decline_category",
+    }
+)  # fmt: skip
+"""What a root span and an operation's span carry of the payment. The BIN may be shown (PCI DSS 3.4.1), the PAN not."""
+
+LOG_FIELDS: dict[str, str] = {
+    "time": "RFC 3339, UTC, milliseconds",
+    "level": "debug, info, warning, error, critical",
+    "event": "`request`, a fact's type, the name of a piece of work, or `log` for a line of prose",
+    "service": "unified service tagging", "env": "unified service tagging", "version": "unified service tagging",
+    "trace_id": "32 hex digits; Datadog joins logs and traces by it", "span_id": "16 hex digits",
+    "request_id": "the caller's X-Request-ID, or ours",
+    "route": "method and path template", "status": "HTTP status, or the state a fact left behind",
+    "outcome": "how a piece of work ended", "duration_ms": "of the whole", "hops": "milliseconds by hop, summed",
+    "actor": "API key's id, or the worker's name", "merchant_id": "whose", "subject_id": "payment, refund or key",
+    "event_id": "the fact's id", "sequence": "the fact's number within its subject",
+    "amount_minor": "minor units", "currency": "ISO 4217", "provider": "who was asked", "brand": "card brand",
+    "decline_code": "why not", "problem_code": "the error's code", "error": "type, message and places, no locals",
+    "logger": "of a line of prose", "message": "of a line of prose", "extra": "of a line of prose",
+}  # fmt: skip
+
+
+def check_metric(name: str, kind: Kind, tags: frozenset[str]) -> None:
+    """Raises Undeclared unless this may be emitted."""
+    declared = METRICS.get(name)
+    if declared is None or declared.kind != kind:
+        raise Undeclared(f"metric {kind} {name}")
+    if not tags <= declared.tags:
+        raise Undeclared(f"metric {name}: tags {sorted(tags - declared.tags)}")
+
+
+def check_span(name: str, tags: frozenset[str]) -> None:
+    """Raises Undeclared unless this may be rendered. Payment tags may stand on any span."""
+    declared = SPANS.get(name)
+    if declared is None:
+        raise Undeclared(f"span {name}")
+    unknown = tags - declared.tags - COMMON_TAGS - PAYMENT_TAGS
+    if unknown:
+        raise Undeclared(f"span {name}: tags {sorted(unknown)}")

@@ -1,0 +1,227 @@
+"""The wrappers around the ports that lead outside: vault, providers, publisher."""
+
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from time import time_ns
+from types import TracebackType
+from typing import TypeVar
+
+from cleartill.domain.card import Card, SealedCard
+from cleartill.domain.errors import CleartillError
+from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotSent, NotYet, Outcome, Unknown
+from cleartill.ports import (
+    Authorization,
+    OutboxRow,
+    Provider,
+    Providers,
+    Published,
+    Publisher,
+    Reversal,
+    Vault,
+    Watch,
+)
+from cleartill.telemetry.correlation import Context, from_traceparent, here
+from cleartill.telemetry.flight import Flight, Leg, Rendering, current
+
+T = TypeVar("T", bound=Outcome | Finding)
+
+_MEANINGS: dict[type[object], str] = {
+    Approved: "approved",
+    Declined: "declined",
+    Unknown: "unknown",
+    NotSent: "not_sent",
+    Never: "never",
+    NotYet: "not_yet",
+}
+
+
+def _meaning(said: Outcome | Finding) -> tuple[str, str | None]:
+    """What an answer is called in tags, and the reason given with it."""
+    if isinstance(said, Found):
+        said = said.outcome
+    return _MEANINGS[type(said)], said.reason if isinstance(said, Unknown | NotSent) else None
+
+
+class ObservedVault:
+    def __init__(self, vault: Vault, watch: Watch) -> None:
+        self._vault, self._watch = vault, watch
+
+    def seal(self, card: Card, merchant_id: str) -> SealedCard:
+        leg = _leg("vault.encrypt")
+        try:
+            sealed = self._vault.seal(card, merchant_id)
+        except BaseException:
+            leg.end("error")
+            raise
+        self._watch.observe("vault.latency", leg.end() / 1e6, operation="encrypt")
+        return sealed
+
+    def open(self, sealed: SealedCard) -> Card:
+        leg = _leg("vault.decrypt")
+        try:
+            card = self._vault.open(sealed)
+        except BaseException:
+            leg.end("error")
+            raise
+        self._watch.observe("vault.latency", leg.end() / 1e6, operation="decrypt")
+        return card
+
+    def rewrap(self, sealed: SealedCard) -> SealedCard:
+        return self._vault.rewrap(sealed)
+
+    @property
+    def key_version(self) -> int:
+        return self._vault.key_version
+
+    def mark(self, purpose: str, text: str) -> str:
+        return self._vault.mark(purpose, text)
+
+
+def _leg(name: str) -> Leg:
+    """A hop of the flight that is under way; of none, if there is none."""
+    flight = current.get()
+    return flight.begin(name) if flight is not None else Leg(name, time_ns())
+
+
+class ObservedProviders:
+    def __init__(self, providers: Providers, watch: Watch) -> None:
+        self._providers, self._watch = providers, watch
+
+    def permit(self, name: str, deadline: float) -> AbstractAsyncContextManager[Provider]:
+        return _Permit(self._providers, name, deadline, self._watch)
+
+
+class _Permit:
+    """The guard's permit; waiting for it is a hop, and whom it yields is watched."""
+
+    def __init__(self, providers: Providers, name: str, deadline: float, watch: Watch) -> None:
+        self._providers, self._name, self._deadline, self._watch = providers, name, deadline, watch
+        self._permit: AbstractAsyncContextManager[Provider] | None = None
+
+    async def __aenter__(self) -> Provider:
+        flight = current.get()
+        leg = flight.begin("guard.wait", provider=self._name) if flight else Leg("guard.wait", time_ns())
+        outcome = "error"
+        try:
+            self._permit = self._providers.permit(self._name, self._deadline)
+            provider = await self._permit.__aenter__()
+            outcome = "ok"
+        except CleartillError:
+            outcome = "rejected"
+            raise
+        finally:
+            leg.end(outcome)
+        return _ObservedProvider(provider, self._watch)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._permit is not None
+        return await self._permit.__aexit__(kind, error, trace)
+
+
+class _ObservedProvider:
+    """One provider, each question a hop; trace headers that go out while it is asked name that hop as parent."""
+
+    def __init__(self, provider: Provider, watch: Watch) -> None:
+        self.name = provider.name
+        self._provider, self._watch = provider, watch
+
+    async def authorize(self, ask: Authorization) -> Outcome:
+        return await self._ask("authorize", ask.attempt_key, self._provider.authorize(ask))
+
+    async def capture(self, ask: Reversal) -> Outcome:
+        return await self._ask("capture", ask.attempt_key, self._provider.capture(ask))
+
+    async def void(self, ask: Reversal) -> Outcome:
+        return await self._ask("void", ask.attempt_key, self._provider.void(ask))
+
+    async def refund(self, ask: Reversal) -> Outcome:
+        return await self._ask("refund", ask.attempt_key, self._provider.refund(ask))
+
+    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
+        return await self._ask("lookup", attempt_key, self._provider.lookup(attempt_key, expires_at))
+
+    async def ping(self) -> None:
+        await self._provider.ping()
+
+    async def _ask(self, operation: str, attempt_key: str, call: Awaitable[T]) -> T:
+        flight = current.get()
+        if flight is None:
+            leg, located = Leg("provider.call", time_ns()), None
+        else:
+            flight.calls += 1
+            leg = flight.begin(
+                "provider.call",
+                provider=self.name,
+                operation=operation,
+                attempt=flight.calls,
+                attempt_key=attempt_key,
+            )
+            located = here.set((flight.trace_id, f"{leg.span_id:016x}", flight.keep))
+        outcome, reason = "cut_off", None
+        try:
+            said = await call
+            outcome, reason = _meaning(said)
+            return said
+        finally:
+            if located is not None:
+                here.reset(located)
+            took_ns = leg.end(outcome)
+            if reason:
+                leg.tags["reason"] = reason
+            if flight is not None:
+                flight.asked_ns += took_ns
+            tags = {"provider": self.name, "operation": operation, "outcome": outcome}
+            self._watch.count("provider.call", 1, **tags)
+            self._watch.observe("provider.latency", took_ns / 1e6, **tags)
+
+
+class ObservedPublisher:
+    """Publishing is one piece of work, and each event of it a span in the trace of the work that caused it.
+
+    `trace` renders spans; without it only counts are made.
+    """
+
+    def __init__(self, publisher: Publisher, watch: Watch, trace: Rendering | None) -> None:
+        self._publisher, self._watch, self._trace = publisher, watch, trace
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> list[Published]:
+        flight = current.get()
+        leg = flight.begin("outbox.publish", events=len(rows)) if flight else Leg("outbox.publish", time_ns())
+        outcome = "error"
+        try:
+            reports = await self._publisher.publish(rows)
+            outcome = "ok" if len(reports) == len(rows) else "partly"
+        finally:
+            leg.end(outcome)
+        leg.tags["published"] = len(reports)
+        for kind, number in Counter(report.row.type for report in reports).items():
+            self._watch.count("outbox.published", number, type=kind)
+        if self._trace is not None:
+            for report in reports:
+                context = from_traceparent(report.row.traceparent)
+                if context is not None and context.keep:
+                    self._trace(_produced(report, context, leg))
+        return reports
+
+    async def ping(self) -> None:
+        await self._publisher.ping()
+
+
+def _produced(report: Published, context: Context, leg: Leg) -> Flight:
+    """The flight of one event, over the time its batch took."""
+    flight = Flight("kafka.produce", context, 1.0)
+    flight.start_ns, flight.end_ns = leg.start_ns, leg.end_ns
+    row = report.row
+    flight.about = {
+        "event": row.type,
+        "sequence": row.seq,
+        "merchant_id": row.merchant_id,
+        "payment_id": row.subject_id,
+        "partition": report.partition,
+        "offset": report.offset,
+    }
+    return flight

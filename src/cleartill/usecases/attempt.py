@@ -1,0 +1,178 @@
+"""The one shape of asking a provider: record the intent → ask, holding no lock and no connection → record the outcome.
+
+`perform` is what a request does, `settle` what whoever learns the outcome does (request, resolver, callback), `once`
+what makes it idempotent.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from cleartill.domain.answers import answer
+from cleartill.domain.attempt import Attempt, AttemptKind, AttemptStatus
+from cleartill.domain.errors import BooksUnavailable, ForbiddenStep, ProviderUnavailable, Refused, Unavailable
+from cleartill.domain.events import Fact
+from cleartill.domain.idempotency import Answer, Claim
+from cleartill.domain.ledger import journals
+from cleartill.domain.outcome import Approved, Declined, NotSent, Outcome, Unknown
+from cleartill.domain.payment import Payment
+from cleartill.domain.refund import Refund
+from cleartill.ports import Loaded, Origin, Provider, Till, Unit, Verdict
+
+SETTLE_TRIES = 5
+RESOLVE_AFTER_S = 10.0
+"""The request owns its attempt this long after the intent (its own budget and some grace), then the resolver does."""
+FIRST_DOUBT_S = 2.0
+"""When the resolver first asks about an attempt that is known to be in doubt."""
+
+Ask = Callable[[Provider], Awaitable[Outcome]]
+
+
+class Superseded(Exception):
+    """The payment moved between reading it and recording the intent: decide again."""
+
+
+class KeyAlreadyTaken(Exception):
+    """Another request holds the idempotency key."""
+
+
+def expiry(till: Till, deadline: float) -> datetime:
+    """The instant after which the provider must refuse the request: when our caller stops waiting for it."""
+    return till.clock.now() + timedelta(seconds=max(0.0, deadline - till.clock.monotonic()))
+
+
+async def once(till: Till, claim: Claim | None, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Do the work, or give the answer that stands under its idempotency key.
+
+    The key is looked at only when the work is refused or finds it taken: a first request pays nothing for it, and a
+    repeat that the rules would now refuse (the refund it asks for has left nothing to refund) is still a repeat.
+    """
+    try:
+        return await work()
+    except (KeyAlreadyTaken, Refused, Unavailable):
+        existing = await till.books.claimed(claim) if claim else None
+        if claim is None or existing is None:
+            raise
+    stored = existing.replay(claim.fingerprint)
+    if stored is not None:
+        return Answer(stored.status, stored.body, replayed=True)
+    now = await till.books.load(claim.merchant_id, existing.payment_id, existing.refund_id)
+    kind = AttemptKind.REFUND if existing.refund_id else AttemptKind.AUTHORIZE
+    shown = answer(kind, now.payment, now.refund)
+    return Answer(shown.status, shown.body, replayed=True)
+
+
+async def perform(till: Till, provider: Provider, intent: Unit, ask: Ask) -> Answer:
+    """Record the intent, ask the provider, record the outcome; the answer for the caller.
+
+    Raises Superseded or KeyAlreadyTaken (nothing was written, nothing sent), Unavailable (nothing was sent).
+    """
+    match await till.books.record(intent):
+        case Verdict.CONFLICT:
+            raise Superseded
+        case Verdict.KEY_TAKEN:
+            raise KeyAlreadyTaken
+        case Verdict.RECORDED:
+            pass
+    assert intent.attempt is not None
+    asked = Loaded(intent.payment, intent.refund, intent.attempt)
+    try:
+        outcome = await ask(provider)
+    except asyncio.CancelledError:
+        # Only the end of the process cancels an owned operation: say what is known, then go.
+        await settle(till, asked, Unknown("cancelled"), intent.origin)
+        raise
+    settled = await settle(till, asked, outcome, intent.origin)
+    if isinstance(outcome, NotSent):
+        raise ProviderUnavailable("The provider cannot be asked now; nothing was sent")
+    return settled
+
+
+async def settle(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -> Answer:
+    """Record what became of an attempt, exactly once, whoever else is trying to; the answer as it now stands.
+
+    If the payment moved meanwhile it is loaded and decided again; if the books stay away the caller hears "in doubt"
+    and the resolver finishes the work.
+    """
+    for _ in range(SETTLE_TRIES):
+        attempt = loaded.attempt
+        assert attempt is not None
+        if attempt.status is not AttemptStatus.OPEN:
+            return await _already_settled(till, loaded, outcome, origin)
+        unit = _outcome_unit(till, loaded, outcome, origin)
+        if unit is None:  # still in doubt: nothing new to say
+            return answer(attempt.kind, loaded.payment, loaded.refund)
+        try:
+            if await till.books.record(unit) is Verdict.RECORDED:
+                return answer(attempt.kind, loaded.payment, loaded.refund)
+            loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
+        except BooksUnavailable:
+            break
+    return _in_doubt(loaded)
+
+
+def _outcome_unit(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -> Unit | None:
+    payment, refund, attempt = loaded.payment, loaded.refund, loaded.attempt
+    assert attempt is not None
+    facts = _apply(payment, refund, attempt, outcome, till.clock.now())
+    if not facts:
+        return None
+    _note(attempt, outcome)
+    final = isinstance(outcome, Approved | Declined)
+    return Unit(
+        payment=payment,
+        expecting=payment.version,
+        origin=origin,
+        facts=facts,
+        journals=journals(facts),
+        refund=refund,
+        attempt=attempt,
+        answer=answer(attempt.kind, payment, refund) if final and attempt.claim else None,
+        release=isinstance(outcome, NotSent) and attempt.claim is not None,
+        resolve_after_s=FIRST_DOUBT_S if isinstance(outcome, Unknown) else None,
+    )
+
+
+def _apply(payment: Payment, refund: Refund | None, attempt: Attempt, outcome: Outcome, at: datetime) -> list[Fact]:
+    match attempt.kind:
+        case AttemptKind.AUTHORIZE:
+            return payment.settle(outcome, at)
+        case AttemptKind.REFUND:
+            assert refund is not None
+            return payment.settle_refund(refund, outcome, at)
+        case kind:
+            raise ForbiddenStep(f"{kind} is not settled here")
+
+
+def _note(attempt: Attempt, outcome: Outcome) -> None:
+    match outcome:
+        case Approved():
+            attempt.status = AttemptStatus.APPROVED
+            attempt.provider_id, attempt.network_code = outcome.provider_id, outcome.network_code
+        case Declined():
+            attempt.status = AttemptStatus.DECLINED
+            attempt.provider_id, attempt.network_code = outcome.provider_id, outcome.network_code
+        case NotSent():
+            attempt.status, attempt.reason = AttemptStatus.NOT_SENT, outcome.reason
+        case Unknown():
+            attempt.reason = outcome.reason
+
+
+async def _already_settled(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -> Answer:
+    """Somebody else settled it. If the provider now says otherwise, a person must look: no money moves."""
+    payment, refund, attempt = loaded.payment, loaded.refund, loaded.attempt
+    assert attempt is not None
+    said = {Approved: AttemptStatus.APPROVED, Declined: AttemptStatus.DECLINED}.get(type(outcome), attempt.status)
+    if said is not attempt.status and payment.needs_review is None:
+        till.watch.count("invariant.breach", name="contradiction")
+        facts = [payment.review(f"{attempt.key} was {attempt.status}, the provider now says {said}", till.clock.now())]
+        await till.books.record(Unit(payment=payment, expecting=payment.version, origin=origin, facts=facts))
+    return answer(attempt.kind, payment, refund)
+
+
+def _in_doubt(loaded: Loaded) -> Answer:
+    """The answer from memory when the outcome could not be written: 202, whatever the provider said."""
+    assert loaded.attempt is not None
+    if loaded.refund is not None:
+        return answer(loaded.attempt.kind, loaded.payment, loaded.refund.unsettled())
+    return answer(loaded.attempt.kind, loaded.payment.unsettled(), None)

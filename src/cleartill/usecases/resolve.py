@@ -1,0 +1,60 @@
+"""Find out what became of attempts that nobody heard the end of, and finish them."""
+
+import asyncio
+
+from cleartill.domain.attempt import Attempt, AttemptKind
+from cleartill.domain.errors import ForbiddenStep, ProviderUnavailable
+from cleartill.domain.outcome import Declined, Found, Never, NotSent, NotYet, Outcome, Unknown
+from cleartill.ports import Origin, Provider, Reversal, Till
+from cleartill.usecases.attempt import expiry, settle
+
+BATCH = 64
+BUDGET_S = 4.0
+"""Below the first gap (5 s) after which another worker may take the same attempt."""
+
+
+async def resolve(till: Till) -> int:
+    """One round over the attempts that are due; how many were looked at.
+
+    An authorization is never sent again (the CVV is gone): the provider is asked, with a tombstone where it can put
+    one. A refund, capture or void is simply sent again under its key: the provider answers as it did, or does it now.
+    """
+    due = await till.backlog.due_attempts(BATCH)
+    await asyncio.gather(*(_resolve_one(till, attempt, origin) for attempt, origin in due))
+    return len(due)
+
+
+async def _resolve_one(till: Till, attempt: Attempt, origin: Origin) -> None:
+    with till.flights.background("payment.resolve", origin) as here:
+        deadline = till.clock.monotonic() + BUDGET_S
+        try:
+            async with till.providers.permit(attempt.provider, deadline) as provider:
+                outcome = await _ask(till, provider, attempt, deadline)
+        except ProviderUnavailable:
+            outcome = Unknown("provider_unavailable")
+        loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
+        await settle(till, loaded, outcome, here)
+
+
+async def _ask(till: Till, provider: Provider, attempt: Attempt, deadline: float) -> Outcome:
+    if attempt.kind is AttemptKind.AUTHORIZE:
+        match await provider.lookup(attempt.key, attempt.expires_at):
+            case Found(outcome):
+                return outcome
+            case Never():
+                return Declined("not_charged")
+            case NotYet():
+                return Unknown("not_yet")
+    payment = (await till.books.load(attempt.merchant_id, attempt.payment_id)).payment
+    if payment.provider_payment_id is None:
+        raise ForbiddenStep("A payment that no provider knows has nothing to be asked again")
+    again = Reversal(
+        attempt_key=attempt.key,
+        provider_payment_id=payment.provider_payment_id,
+        amount_minor=attempt.amount_minor,
+        currency=attempt.currency,
+        expires_at=expiry(till, deadline),
+    )
+    outcome = await getattr(provider, attempt.kind)(again)
+    # An earlier try may have reached the provider: that this one did not says nothing about it.
+    return Unknown(outcome.reason) if isinstance(outcome, NotSent) else outcome

@@ -1,0 +1,74 @@
+"""Fixtures all tests may use: real stores, started once per session from wheels and cleaned for each test.
+
+Nothing here is started unless a test asks for it; tests without I/O run with sockets refused (see `pytest_runtest_setup`).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from pytest_socket import disable_socket, enable_socket
+
+from cleartill.adapters.postgres.migrate import upgrade
+from cleartill.embedded.kafka import EmbeddedKafka
+from cleartill.embedded.postgres import EmbeddedPostgres
+from cleartill.embedded.scratch import free_port, scratch_dir
+from cleartill.embedded.valkey import EmbeddedValkey
+
+WITHOUT_IO = {"domain", "usecases", "api", "telemetry", "providers"}
+_CLEAN = """
+SET session_replication_role = replica;
+TRUNCATE merchants, api_keys, card_vault, transactions, refunds, idempotency_keys, attempts, ledger_entries,
+    ledger_pending, audit_logs, outbox;
+UPDATE outbox_leases SET owner = '', epoch = 0, until = '-infinity';
+"""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in WITHOUT_IO and item.get_closest_marker("enable_socket") is None:
+        disable_socket(allow_unix_socket=True)
+
+
+def pytest_runtest_teardown() -> None:
+    enable_socket()
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder that a server of another user can read: pytest's own are closed to others."""
+    with scratch_dir() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres(scratch: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL 18, migrated once, with no word from the disk: it does not outlive the tests."""
+    with EmbeddedPostgres(scratch / "postgres", free_port(), durable=False) as server:
+        upgrade(server.url)
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> str:
+    """The migrated database, emptied."""
+    connection = psycopg2.connect(postgres.admin_url, dbname="cleartill")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(_CLEAN)
+    finally:
+        connection.close()
+    return postgres.url
+
+
+@pytest.fixture(scope="session")
+def redis_url(scratch: Path) -> Iterator[str]:
+    with EmbeddedValkey(scratch / "valkey", free_port()) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers(scratch: Path) -> Iterator[str]:
+    with EmbeddedKafka(scratch / "kafka", free_port()) as broker:
+        yield broker.bootstrap_servers

@@ -1,0 +1,154 @@
+"""A till on fakes, with the merchants and keys that tests use."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from cleartill.domain.card import Card, CardSummary, SealedCard
+from cleartill.domain.ids import new_id
+from cleartill.domain.merchant import (
+    DEMO_ADMIN_KEY,
+    DEMO_API_KEY,
+    DEMO_MERCHANT_ID,
+    MERCHANT_SCOPES,
+    ApiKey,
+    Merchant,
+    Scope,
+    key_prefix,
+)
+from cleartill.ports import Till
+from fakes.books import FakeBooks, FakeReads
+from fakes.memory import FakeClock, Memory
+from fakes.providers import FakeProvider, FakeProviders
+from fakes.work import FakeBacklog, FakePublisher
+
+
+class FakeWatch:
+    """Remembers what was counted, by name."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, float, dict[str, str]]] = []
+
+    def count(self, name: str, value: float = 1, **tags: str) -> None:
+        self.seen.append((name, value, tags))
+
+    gauge = observe = count
+
+
+class FakeVault:
+    """Keeps the cards itself; `sealed` tells nothing."""
+
+    key_version = 1
+
+    def __init__(self) -> None:
+        self._cards: dict[bytes, tuple[str, Card]] = {}
+
+    def seal(self, card: Card, merchant_id: str) -> SealedCard:
+        token = new_id("card")
+        sealed = token.encode()
+        # The CVV is not kept (PCI DSS 3.3.1).
+        self._cards[sealed] = (merchant_id, replace(card, cvv=None))
+        summary = CardSummary(
+            brand=card.pan.brand,
+            last4=card.pan.last4,
+            bin=card.pan.bin,
+            expiry_month=card.expiry_month,
+            expiry_year=card.expiry_year,
+            fingerprint=self.mark(f"card:{merchant_id}", card.pan.reveal()),
+            card_token=token,
+        )
+        return SealedCard(token, merchant_id, self.key_version, sealed, summary)
+
+    def open(self, sealed: SealedCard) -> Card:
+        merchant_id, card = self._cards[sealed.sealed]
+        if merchant_id != sealed.merchant_id:
+            raise ValueError("moved to another merchant")
+        return card
+
+    def rewrap(self, sealed: SealedCard) -> SealedCard:
+        return replace(sealed, key_version=self.key_version)
+
+    def mark(self, purpose: str, text: str) -> str:
+        return hmac.new(b"fake pepper", f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+
+OTHER_MERCHANT_ID = "merchant_456"
+OTHER_API_KEY = "sk_test_othr1234AnotherMerchantsKeyForTestsOnly"
+READ_ONLY_KEY = "sk_test_read1234ReadOnlyKeyOfTheDemoMerchant0000"
+WRITE_ONLY_KEY = "sk_test_writ1234WriteOnlyKeyOfTheDemoMerchant00"
+REVOKED_KEY = "sk_test_gone1234RevokedKeyOfTheDemoMerchant00000"
+
+
+@dataclass
+class World:
+    """A till on fakes, and the fakes. It knows two merchants and the keys above."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    memory: Memory = field(default_factory=Memory)
+    vault: FakeVault = field(default_factory=FakeVault)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    watch: FakeWatch = field(default_factory=FakeWatch)
+    books: FakeBooks = field(init=False)
+    reads: FakeReads = field(init=False)
+    backlog: FakeBacklog = field(init=False)
+    providers: FakeProviders = field(init=False)
+    till: Till = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.books = FakeBooks(self.memory, self.clock)
+        self.reads = FakeReads(self.memory, self.clock)
+        self.backlog = FakeBacklog(self.memory, self.clock)
+        self.providers = FakeProviders(self.clock)
+        self.till = Till(
+            books=self.books,
+            reads=self.reads,
+            backlog=self.backlog,
+            vault=self.vault,
+            providers=self.providers,
+            publisher=self.publisher,
+            clock=self.clock,
+            watch=self.watch,
+            probes={
+                "database": self._ping_database,
+                "bank": self.bank.ping,
+                "kafka": self.publisher.ping,
+                "redis": self._ping_redis,
+            },
+        )
+        self.redis_away = False
+        for id, name in ((DEMO_MERCHANT_ID, "Demo"), (OTHER_MERCHANT_ID, "Other")):
+            self.memory.merchants[id] = Merchant(id, name, f"{id}@merchant.example", self.clock.now())
+        self.add_key(DEMO_API_KEY, DEMO_MERCHANT_ID, MERCHANT_SCOPES)
+        self.add_key(OTHER_API_KEY, OTHER_MERCHANT_ID, MERCHANT_SCOPES)
+        self.add_key(DEMO_ADMIN_KEY, DEMO_MERCHANT_ID, tuple(Scope))
+        self.add_key(READ_ONLY_KEY, DEMO_MERCHANT_ID, (Scope.PAYMENTS_READ,))
+        self.add_key(WRITE_ONLY_KEY, DEMO_MERCHANT_ID, (Scope.PAYMENTS_WRITE,))
+        self.add_key(REVOKED_KEY, DEMO_MERCHANT_ID, MERCHANT_SCOPES, revoked=True)
+
+    @property
+    def bank(self) -> FakeProvider:
+        return self.providers["bank"]
+
+    def add_key(self, key: str, merchant_id: str, scopes: Sequence[Scope], *, revoked: bool = False) -> None:
+        prefix = key_prefix(key)
+        assert prefix is not None
+        now = self.clock.now()
+        self.memory.api_keys[prefix] = ApiKey(
+            id=new_id("key"),
+            merchant_id=merchant_id,
+            prefix=prefix,
+            digest=self.vault.mark("api-key", key),
+            scopes=tuple(scopes),
+            name="test",
+            created_at=now,
+            revoked_at=now if revoked else None,
+        )
+
+    async def _ping_database(self) -> None:
+        if self.books.away:
+            raise ConnectionError
+
+    async def _ping_redis(self) -> None:
+        if self.redis_away:
+            raise ConnectionError
