@@ -23,7 +23,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)$(UV)" || { echo "Python 3.11 to 3.14 is needed: make PYTHON=/path/to/python"; exit 1; }
 ifneq ($(UV),)
 	@test -x $(BIN)/python || uv venv --quiet --python "$(or $(PYTHON),>=3.11,<3.15)" .venv
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
 else
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

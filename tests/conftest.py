@@ -1,6 +1,6 @@
 """Fixtures all tests may use: real stores, started once per session from wheels and cleaned for each test.
 
-Nothing here is started unless a test asks for it; tests without I/O run with sockets refused (see `pytest_runtest_setup`).
+Nothing here is started unless a test asks for it; tests of rooms that do no I/O run with sockets refused.
 """
 
 from collections.abc import Iterator

@@ -1,86 +1,36 @@
-"""The publisher and the reader on a mock cluster of three brokers, and on a real broker if KAFKA_REAL_BOOTSTRAP names
+"""The publisher on a mock cluster of three brokers, and on a real broker if KAFKA_REAL_BOOTSTRAP names
 the one that `scripts/kafka_broker` started: the same suite, which ends and restarts either."""
 
 import asyncio
-import ctypes
-import json
 import os
 import signal
-import subprocess
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from threading import Timer
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition, cimpl
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from cleartill.adapters.kafka import KafkaPublisher, tail
+from cleartill.adapters.kafka import KafkaPublisher
 from cleartill.domain.errors import Unavailable
+from cleartill.embedded.kafka import EmbeddedKafka
+from cleartill.embedded.scratch import free_port
 from cleartill.ports import OutboxRow, Published
+from fakes.kafka import (
+    INIT_PRODUCER_ID,
+    PRODUCE,
+    TRACEPARENT,
+    Kafka,
+    MockKafka,
+    RealKafka,
+    on_the_log,
+    row,
+    stream,
+    without_repeats,
+)
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka_broker"
 REAL = os.environ.get("KAFKA_REAL_BOOTSTRAP")
-PRODUCE, INIT_PRODUCER_ID = 0, 22  # Kafka protocol, API keys
-TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MAX_ROUNDS = 100
-
-
-class MockKafka:
-    """librdkafka's mock cluster, in this process, with its faults in reach."""
-
-    brokers = (1, 2, 3)
-
-    def __init__(self) -> None:
-        self._lib = ctypes.CDLL(cimpl.__file__)
-        self._lib.rd_kafka_new.restype = ctypes.c_void_p
-        self._lib.rd_kafka_mock_cluster_new.restype = ctypes.c_void_p
-        self._lib.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
-        self._client = ctypes.c_void_p(self._lib.rd_kafka_new(0, None, None, 0))
-        self._cluster = ctypes.c_void_p(self._lib.rd_kafka_mock_cluster_new(self._client, len(self.brokers)))
-        self.bootstrap = self._lib.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
-
-    def down(self) -> None:
-        for broker in self.brokers:
-            self._lib.rd_kafka_mock_broker_set_down(self._cluster, broker)
-
-    def up(self) -> None:
-        for broker in self.brokers:
-            self._lib.rd_kafka_mock_broker_set_up(self._cluster, broker)
-
-    def create(self, topic: str) -> None:
-        self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), 4, 3)
-
-    def refuse(self, request: int, *errors: int) -> None:
-        """The next requests of this kind get these answers."""
-        self._lib.rd_kafka_mock_push_request_errors_array(
-            self._cluster, ctypes.c_int16(request), ctypes.c_size_t(len(errors)), (ctypes.c_int * len(errors))(*errors)
-        )
-
-    def end(self) -> None:
-        self._lib.rd_kafka_mock_cluster_destroy(self._cluster)
-        self._lib.rd_kafka_destroy(self._client)
-
-
-class RealKafka:
-    """Apache Kafka, ended by SIGKILL."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
-
-    def down(self) -> None:
-        subprocess.run([SCRIPT, "kill"], check=True)
-
-    def up(self) -> None:
-        port = self.bootstrap.rpartition(":")[2]
-        subprocess.run([SCRIPT, "start", "--port", port], check=True, stdout=subprocess.DEVNULL)
-
-    def end(self) -> None:
-        """It goes on for the next test."""
-
-
-Kafka = MockKafka | RealKafka
 
 
 @pytest.fixture
@@ -103,11 +53,11 @@ def topic() -> str:
 
 
 @pytest.fixture
-async def publisher_on(topic: str) -> AsyncIterator[Callable[[Kafka], KafkaPublisher]]:
+async def publisher_on(topic: str) -> AsyncIterator[Callable[[str], KafkaPublisher]]:
     made: list[KafkaPublisher] = []
 
-    def make(kafka: Kafka, watch: object = None, message_timeout_s: float = 10) -> KafkaPublisher:
-        made.append(KafkaPublisher(kafka.bootstrap, topic, message_timeout_s=message_timeout_s, watch=watch))
+    def make(bootstrap: str, watch: object = None, message_timeout_s: float = 10) -> KafkaPublisher:
+        made.append(KafkaPublisher(bootstrap, topic, message_timeout_s=message_timeout_s, watch=watch))
         return made[-1]
 
     yield make
@@ -118,33 +68,6 @@ async def publisher_on(topic: str) -> AsyncIterator[Callable[[Kafka], KafkaPubli
 class Counts(dict[str, float]):
     def count(self, name: str, value: float = 1, **tags: str) -> None:
         self[name] = self.get(name, 0) + value
-
-
-def row(subject_id: str, seq: int, padding: int = 0) -> OutboxRow:
-    event = {"specversion": "1.0", "subject": subject_id, "sequence": seq, "data": "x" * padding}
-    return OutboxRow("merchant_1", subject_id, seq, json.dumps(event).encode(), "payment.created", TRACEPARENT)
-
-
-def stream(subjects: int, each: int) -> list[OutboxRow]:
-    """Facts of many payments, mixed, in order per payment."""
-    return [row(f"pay_{number}", seq) for seq in range(1, each + 1) for number in range(subjects)]
-
-
-def on_the_log(kafka: Kafka, topic: str) -> dict[str, list[int]]:
-    """Sequences by key, as a reader meets them."""
-    found = defaultdict(list)
-    for message in tail(kafka.bootstrap, topic, from_beginning=True, follow=False):
-        found[message["key"]].append(message["event"]["sequence"])
-    return found
-
-
-def without_repeats(sequences: list[int]) -> list[int]:
-    """What a consumer keeps that drops everything not above the last it saw."""
-    kept = [0]
-    for sequence in sequences:
-        if sequence > kept[-1]:
-            kept.append(sequence)
-    return kept[1:]
 
 
 async def drain(
@@ -163,7 +86,7 @@ async def drain(
 
 async def test_a_row_is_a_cloud_event_under_its_subject(kafka: Kafka, topic: str, publisher_on) -> None:
     sent = row("pay_1", 1)
-    [report] = await publisher_on(kafka).publish([sent])
+    [report] = await publisher_on(kafka.bootstrap).publish([sent])
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": topic})
     consumer.assign([TopicPartition(topic, report.partition, OFFSET_BEGINNING)])
     message = consumer.poll(30)
@@ -178,13 +101,13 @@ async def test_a_row_is_a_cloud_event_under_its_subject(kafka: Kafka, topic: str
 
 async def test_events_of_a_subject_keep_their_order(kafka: Kafka, topic: str, publisher_on) -> None:
     rows = stream(subjects=20, each=10)
-    reports = await publisher_on(kafka).publish(rows)
+    reports = await publisher_on(kafka.bootstrap).publish(rows)
     assert {id(report.row) for report in reports} == {id(row) for row in rows}
-    assert on_the_log(kafka, topic) == {f"pay_{number}": list(range(1, 11)) for number in range(20)}
+    assert on_the_log(kafka.bootstrap, topic) == {f"pay_{number}": list(range(1, 11)) for number in range(20)}
 
 
 async def test_absence_is_waited_out_and_nothing_is_lost(kafka: Kafka, topic: str, publisher_on) -> None:
-    publisher = publisher_on(kafka, message_timeout_s=1)
+    publisher = publisher_on(kafka.bootstrap, message_timeout_s=1)
     await drain(publisher, [row("pay_1", 1)])
     kafka.down()
     try:
@@ -192,7 +115,7 @@ async def test_absence_is_waited_out_and_nothing_is_lost(kafka: Kafka, topic: st
     finally:
         kafka.up()
     await drain(publisher, [row("pay_1", 2), row("pay_2", 1)])
-    assert {key: without_repeats(seen) for key, seen in on_the_log(kafka, topic).items()} == {
+    assert {key: without_repeats(seen) for key, seen in on_the_log(kafka.bootstrap, topic).items()} == {
         "pay_1": [1, 2],
         "pay_2": [1],
     }
@@ -211,12 +134,29 @@ async def test_a_broker_lost_in_mid_stream_costs_neither_events_nor_order(
         if number == 1:
             back.append(asyncio.create_task(restart()))
 
-    publisher = publisher_on(kafka, message_timeout_s=1)
+    publisher = publisher_on(kafka.bootstrap, message_timeout_s=1)
     await drain(publisher, stream(subjects=60, each=40), after_round=lose)
     await back[0]
-    seen = on_the_log(kafka, topic)
+    seen = on_the_log(kafka.bootstrap, topic)
     assert {key: without_repeats(numbers) for key, numbers in seen.items()} == {
         f"pay_{number}": list(range(1, 41)) for number in range(60)
+    }
+
+
+async def test_a_frozen_broker_sees_repeats_at_worst(tmp_path: Path, topic: str, publisher_on) -> None:
+    rows = stream(subjects=10, each=6)
+    with EmbeddedKafka(tmp_path, free_port()) as broker:
+        publisher = publisher_on(broker.bootstrap_servers, message_timeout_s=1)
+        await drain(publisher, rows[:30])
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        try:
+            assert await publisher.publish(rows[30:]) == []
+        finally:
+            os.kill(broker.process.pid, signal.SIGCONT)
+        await drain(publisher, rows[30:])
+        seen = on_the_log(broker.bootstrap_servers, topic)
+    assert {key: without_repeats(numbers) for key, numbers in seen.items()} == {
+        f"pay_{number}": [1, 2, 3, 4, 5, 6] for number in range(10)
     }
 
 
@@ -225,14 +165,14 @@ async def test_a_row_that_cannot_be_sent_holds_back_its_own_subject_only(
 ) -> None:
     rows = [row("pay_1", 1), row("pay_1", 2, padding=2_000_000), row("pay_1", 3), row("pay_2", 1), row("pay_2", 2)]
     counts = Counts()
-    reports = await publisher_on(kafka, counts).publish(rows)
+    reports = await publisher_on(kafka.bootstrap, counts).publish(rows)
     assert {(report.row.subject_id, report.row.seq) for report in reports} == {("pay_1", 1), ("pay_2", 1), ("pay_2", 2)}
-    assert on_the_log(kafka, topic) == {"pay_1": [1], "pay_2": [1, 2]}
+    assert on_the_log(kafka.bootstrap, topic) == {"pay_1": [1], "pay_2": [1, 2]}
     assert counts == {"kafka.produced": 3, "kafka.failed": 2}
 
 
 async def test_ping_tells_whether_a_broker_answers(mock: MockKafka, publisher_on) -> None:
-    publisher = publisher_on(mock)
+    publisher = publisher_on(mock.bootstrap)
     await publisher.ping()
     mock.down()
     with pytest.raises(Unavailable):
@@ -244,7 +184,7 @@ async def test_ping_tells_whether_a_broker_answers(mock: MockKafka, publisher_on
 async def test_a_cancelled_publish_sends_no_more_and_leaves_a_publisher_that_works(
     mock: MockKafka, topic: str, publisher_on
 ) -> None:
-    publisher = publisher_on(mock, message_timeout_s=1000)
+    publisher = publisher_on(mock.bootstrap, message_timeout_s=1000)
     mock.down()
     hanging = asyncio.create_task(publisher.publish([row("pay_1", 1)]))
     await asyncio.sleep(0)
@@ -255,7 +195,7 @@ async def test_a_cancelled_publish_sends_no_more_and_leaves_a_publisher_that_wor
         await publisher.ping()
     mock.up()
     await drain(publisher, [row("pay_2", 1), row("pay_2", 2)])
-    assert on_the_log(mock, topic) == {"pay_2": [1, 2]}
+    assert on_the_log(mock.bootstrap, topic) == {"pay_2": [1, 2]}
 
 
 async def test_closing_gives_up_what_hangs(mock: MockKafka, topic: str) -> None:
@@ -269,10 +209,10 @@ async def test_closing_gives_up_what_hangs(mock: MockKafka, topic: str) -> None:
 
 @pytest.mark.parametrize("error", [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.REQUEST_TIMED_OUT])
 async def test_a_passing_refusal_is_tried_again_in_order(mock: MockKafka, topic: str, publisher_on, error: int) -> None:
-    publisher = publisher_on(mock)
+    publisher = publisher_on(mock.bootstrap)
     mock.refuse(PRODUCE, error, error)
     await drain(publisher, stream(subjects=5, each=5))
-    seen = on_the_log(mock, topic)
+    seen = on_the_log(mock.bootstrap, topic)
     assert {key: without_repeats(numbers) for key, numbers in seen.items()} == {
         f"pay_{number}": [1, 2, 3, 4, 5] for number in range(5)
     }
@@ -281,49 +221,29 @@ async def test_a_passing_refusal_is_tried_again_in_order(mock: MockKafka, topic:
 async def test_a_lasting_refusal_leaves_the_row_out_and_the_later_ones_of_its_subject(
     mock: MockKafka, topic: str, publisher_on
 ) -> None:
-    publisher = publisher_on(mock)
+    publisher = publisher_on(mock.bootstrap)
     assert len(await publisher.publish([row("pay_1", 1)])) == 1
     mock.refuse(PRODUCE, KafkaError.INVALID_RECORD)
     assert await publisher.publish([row("pay_1", 2), row("pay_1", 3)]) == []
-    assert on_the_log(mock, topic) == {"pay_1": [1]}
+    assert on_the_log(mock.bootstrap, topic) == {"pay_1": [1]}
     await drain(publisher, [row("pay_1", 2), row("pay_1", 3)])
-    assert on_the_log(mock, topic) == {"pay_1": [1, 2, 3]}
+    assert on_the_log(mock.bootstrap, topic) == {"pay_1": [1, 2, 3]}
+
+
+async def test_a_row_the_broker_has_already_counts_as_delivered(mock: MockKafka, publisher_on) -> None:
+    publisher = publisher_on(mock.bootstrap)
+    mock.refuse(PRODUCE, KafkaError.DUPLICATE_SEQUENCE_NUMBER)
+    [report] = await publisher.publish([row("pay_1", 1)])
+    assert (report.row.seq, report.offset) == (1, -1)
 
 
 async def test_after_a_fatal_error_the_producer_is_made_anew(mock: MockKafka, topic: str, publisher_on) -> None:
-    publisher = publisher_on(mock)
+    publisher = publisher_on(mock.bootstrap)
     mock.refuse(INIT_PRODUCER_ID, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
     assert await publisher.publish([row("pay_1", 1)]) == []
     assert len(await publisher.publish([row("pay_1", 1)])) == 1
-    assert on_the_log(mock, topic) == {"pay_1": [1]}
-
-
-async def test_the_reader_stops_at_its_limit_and_shows_what_is_no_event(
-    mock: MockKafka, topic: str, publisher_on
-) -> None:
-    rubbish = OutboxRow("merchant_1", "pay_1", 2, b"\xff not JSON", "payment.created", None)
-    await publisher_on(mock).publish([row("pay_1", 1), rubbish, row("pay_1", 3)])
-    first, second = tail(mock.bootstrap, topic, from_beginning=True, limit=2)
-    assert (first["key"], first["offset"], first["event"]["sequence"]) == ("pay_1", 0, 1)
-    assert (second["offset"], second["event"]) == (1, None)
+    assert on_the_log(mock.bootstrap, topic) == {"pay_1": [1]}
 
 
 async def test_no_rows_need_no_broker(publisher_on) -> None:
-    nowhere = RealKafka("127.0.0.1:1")
-    assert await publisher_on(nowhere).publish([]) == []
-
-
-def test_ctrl_c_ends_the_reader(mock: MockKafka, topic: str) -> None:
-    mock.create(topic)
-    interrupt = Timer(0.5, signal.raise_signal, [signal.SIGINT])  # nothing comes, so it meets the reader waiting
-    interrupt.start()
-    assert list(tail(mock.bootstrap, topic)) == []
-    interrupt.join()
-
-
-async def test_the_reader_says_so_when_there_is_nothing_to_read(mock: MockKafka, topic: str) -> None:
-    with pytest.raises(Unavailable):
-        next(tail(mock.bootstrap, topic))
-    mock.down()
-    with pytest.raises(Unavailable):
-        next(tail(mock.bootstrap, topic))
+    assert await publisher_on("127.0.0.1:1").publish([]) == []

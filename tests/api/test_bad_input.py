@@ -84,6 +84,7 @@ UNPROCESSABLE: list[tuple[str, bytes | dict[str, Any], str]] = [
     ("unknown_in_card", card(pin="1234"), "card_data.pin"),
     ("unknown_case", charge(Amount=1), "Amount"),
     ("unknown_name_is_a_pan", charge(**{PAN: 1}), "?"),
+    ("unknown_name_holds_a_pan", charge(**{f"card{PAN}": 1}), "?"),
     ("unknown_name_is_odd", charge(**{"<b>": 1}), "?"),
     ("unknown_name_is_long", charge(**{"a" * 5000: 1}), "?"),
     ("unknown_name_is_nul", charge(**{"\0": 1}), "?"),
@@ -237,6 +238,7 @@ UNPROCESSABLE: list[tuple[str, bytes | dict[str, Any], str]] = [
     ("description_pan", charge(description=f"card {PAN}!"), "description"),
     ("description_pan_spaced", charge(description="4111 1111 1111 1111"), "description"),
     ("description_pan_dashed", charge(description="378282-246310-005"), "description"),
+    ("description_pan_after_digits", charge(description="no. 12 4111 1111 1111 1111"), "description"),
     ("description_pan_and_expiry", charge(description=f"{PAN} 12/28 123"), "description"),
     # metadata
     ("metadata_null_in_list", charge(metadata=[None]), "metadata"),
@@ -344,8 +346,14 @@ async def test_json_in_utf8_is_taken(client: httpx.AsyncClient, media_type: str)
 
 
 async def test_a_declared_body_over_64_kib_is_413_unread(client: httpx.AsyncClient, world: World) -> None:
-    body = raw("description", '"' + "x" * 64 * 1024 + '"')
-    answer = await client.post(PROCESS, content=body, headers=JSON)
+    sent = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        sent.append(1)
+        yield b" " * 1024
+
+    answer = await client.post(PROCESS, content=chunks(), headers={**JSON, "Content-Length": str(64 * 1024 + 1)})
+    assert sent == []
     assert answer.status_code == 413
     assert answer.headers["connection"] == "close"
     assert problem_of(answer, world)["code"] == "body_too_large"

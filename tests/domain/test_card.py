@@ -87,6 +87,13 @@ def test_what_is_no_card_number_is_refused_without_repeating_it(written: str) ->
     assert str(refusal.value) == "is not a card number"
 
 
+def test_other_scripts_digits_are_no_card_number_even_if_they_add_up() -> None:
+    arabic = "٠١٢٣٤٥٦٧٨٩"
+    payload = PAN[:-1].translate(str.maketrans("0123456789", arabic))
+    with pytest.raises(InvalidCard):
+        Pan(payload + next(digit for digit in arabic if passes_luhn(payload + digit)))
+
+
 @given(DIGITS)
 def test_exactly_one_check_digit_is_right(payload: str) -> None:
     assert sum(passes_luhn(payload + digit) for digit in "0123456789") == 1

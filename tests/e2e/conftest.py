@@ -1,159 +1,80 @@
-"""The service as processes on this machine, on real stores: what a caller meets, and what a SIGKILL hits."""
+"""Services made of real processes on real stores: one that tests share, and one a test may kill."""
 
-import contextlib
 import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from secrets import token_hex
 
 import httpx
 import psycopg2
 import pytest
 
+from cleartill.adapters.postgres.migrate import upgrade
 from cleartill.domain.merchant import DEMO_API_KEY
+from cleartill.embedded.postgres import EmbeddedPostgres
 from cleartill.embedded.scratch import free_port
-
-PROCESS = {
-    "amount": "99.99",
-    "currency": "USD",
-    "payment_method": "credit_card",
-    "card_data": {
-        "card_number": "4111111111111111",
-        "expiry_month": 12,
-        "expiry_year": 2034,
-        "cvv": "123",
-        "cardholder_name": "Ada Lovelace",
-    },
-}
+from service import Service
 
 
-def charge_body(card: str = "4111111111111111", **changes: Any) -> dict[str, Any]:
-    return {**PROCESS, "card_data": {**PROCESS["card_data"], "card_number": card}, **changes}
+@pytest.fixture(scope="session")
+def stores(redis_url: str, kafka_bootstrap_servers: str) -> dict[str, str]:
+    return {"REDIS_URL": redis_url, "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers}
 
 
-def eventually(check: Callable[[], Any], within_s: float = 45.0) -> Any:
-    """The first true result of `check`; asserts that there is one in time."""
-    end = time.monotonic() + within_s
-    while not (found := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-    return found
-
-
-@dataclass
-class Service:
-    """Processes of cleartill sharing one database, one bank, one Kafka."""
-
-    environment: dict[str, str]
-    folder: Path
-    database_url: str
-    bank: str = ""
-    apis: list[str] = field(default_factory=list)
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def start(self, name: str, *arguments: str, health: str | None = None, **environment: str) -> None:
-        with self.log(name).open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", "cleartill", *arguments],
-                env={**self.environment, **environment},
-                stdout=log,
-                stderr=log,
-            )
-        if health:
-            eventually(lambda: self._answers(name, health), 60)
-
-    def _answers(self, name: str, health: str) -> bool:
-        assert self.running[name].poll() is None, self.log(name).read_text()[-2000:]
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(health, timeout=2).is_success
-        return False
-
-    def start_bank(self) -> None:
-        port = self.environment["BANK_PORT"]
-        self.bank = f"http://127.0.0.1:{port}"
-        self.start("bank", "bank", "--port", port, "--book", str(self.folder / "bank.jsonl"), health=f"{self.bank}/health")
-
-    def start_api(self, number: int, **environment: str) -> str:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        self.start(f"api{number}", "serve", "--port", str(port), health=f"{url}/health/live", **environment)
-        return url
-
-    def log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
-
-    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        process = self.running.pop(name)
-        process.send_signal(number)
-        process.wait(45)
-
-    def stop(self) -> None:
-        for name in reversed(list(self.running)):
-            self.kill(name, signal.SIGTERM)
-
-    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        connection = psycopg2.connect(self.database_url)
-        with contextlib.closing(connection), connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            return cursor.fetchall()
-
-    def statement(self) -> list[dict[str, Any]]:
-        """The bank's own book."""
-        entries: list[dict[str, Any]] = []
-        since = 0
-        for _ in range(1000):
-            page = httpx.get(f"{self.bank}/v1/statement", params={"since": since, "limit": 1000}).json()
-            entries += page["entries"]
-            since = page["next"]
-            if not page["has_more"]:
-                return entries
-        raise AssertionError("a book without end")
-
-    def control(self, **settings: Any) -> None:
-        """Change how the bank behaves."""
-        httpx.put(f"{self.bank}/_control", json=settings).raise_for_status()
-
-
-@pytest.fixture
-def service(
-    database_url: str, redis_url: str, kafka_bootstrap_servers: str, scratch: Path, request: pytest.FixtureRequest
-) -> Iterator[Service]:
-    """A bank, two API processes and a worker, started for one test and stopped after it."""
-    folder = scratch / request.node.name[:40].replace("[", "-").replace("]", "")
-    folder.mkdir()
-    bank_port = str(free_port())
+@contextmanager
+def running(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path) -> Iterator[Service]:
+    """A bank, two API processes and a worker, on a database of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="service-", dir=scratch))
+    bank_port, name = str(free_port()), f"service_{token_hex(4)}"
+    admin = psycopg2.connect(postgres.admin_url)
+    admin.autocommit = True
+    admin.cursor().execute(f"CREATE DATABASE {name} OWNER cleartill")
+    admin.close()
+    database_url = postgres.url.rpartition("/")[0] + f"/{name}"
+    upgrade(database_url)
     environment = {
         **os.environ,
+        **stores,
         "ENV": "test",
         "DATABASE_URL": database_url,
         "DATABASE_UNSAFE_DURABILITY": "true",
-        "REDIS_URL": redis_url,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
-        "KAFKA_TOPIC": f"cleartill.{folder.name}"[:200],
+        "KAFKA_TOPIC": f"cleartill.{name}",
         "BANKING_API_URL": f"http://127.0.0.1:{bank_port}",
         "BANK_PORT": bank_port,
         "REQUEST_BUDGET_S": "3",
     }
     made = Service(environment, folder, database_url)
     try:
-        made.start_bank()
         made.start("seed", "seed")
-        assert made.running.pop("seed").wait(60) == 0, made.log("seed").read_text()[-2000:]
-        made.apis = [made.start_api(1), made.start_api(2)]
         made.start("worker", "work")
+        made.start_bank()
+        made.apis = [made.start_api(number) for number in (1, 2)]
+        assert made.running.pop("seed").wait(60) == 0, made.log("seed").read_text()[-2000:]
         yield made
     finally:
         made.stop()
 
 
+@pytest.fixture(scope="session")
+def shared(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path) -> Iterator[Service]:
+    """Started once; what tests ask of it must not disturb the next."""
+    with running(postgres, stores, scratch) as made:
+        yield made
+
+
 @pytest.fixture
-def caller(service: Service) -> Iterator[httpx.Client]:
-    """A merchant's checkout, talking to the first API process."""
+def mortal(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path) -> Iterator[Service]:
+    """Started for one test, which may kill what it likes."""
+    with running(postgres, stores, scratch) as made:
+        yield made
+
+
+@pytest.fixture
+def caller(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """A merchant's checkout, talking to the first API process of the service that the test uses."""
+    service: Service = request.getfixturevalue("mortal" if "mortal" in request.fixturenames else "shared")
     headers = {"Authorization": f"Bearer {DEMO_API_KEY}"}
     with httpx.Client(base_url=service.apis[0], headers=headers, timeout=15) as client:
         yield client

@@ -23,7 +23,8 @@ class Scripted:
 
 
 class FakeProvider:
-    """Approves, unless scripted. Repeats its answer for a key, as the real one does. `hold`: answers wait for it."""
+    """Approves, unless scripted. Repeats its answer for a key, as the real one does. `hold`: answers wait for it.
+    `reached`: set once it was asked."""
 
     def __init__(self, name: str, clock: FakeClock) -> None:
         self.name, self._clock = name, clock
@@ -32,6 +33,7 @@ class FakeProvider:
         self.truth: dict[str, Approved | Declined] = {}
         self.tombstones: set[str] = set()
         self.hold: asyncio.Event | None = None
+        self.reached = asyncio.Event()
         self.away = False
 
     def answers(self, *outcomes: Outcome | Scripted | BaseException) -> None:
@@ -43,6 +45,7 @@ class FakeProvider:
 
     async def _answer(self, operation: str, ask: Authorization | Reversal) -> Outcome:
         self.asked.append((operation, ask))
+        self.reached.set()
         if self.hold is not None:
             await self.hold.wait()
         else:

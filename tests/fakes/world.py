@@ -30,7 +30,7 @@ class FakeWatch:
     def __init__(self) -> None:
         self.seen: list[tuple[str, float, dict[str, str]]] = []
 
-    def count(self, name: str, value: float = 1, **tags: str) -> None:
+    def count(self, name: str, /, value: float = 1, **tags: str) -> None:
         self.seen.append((name, value, tags))
 
     gauge = observe = count

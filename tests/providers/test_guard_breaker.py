@@ -188,7 +188,13 @@ async def test_a_breaker_opened_by_one_process_opens_in_the_others_and_each_reco
             await one.pay()
         await kit.turns()
         assert (await other.refused()).retry_after_s == 5
-        clock.at += OPEN_S
+        clock.at += 2.0
+        late = kit.Bench(breakers=shared, clock=clock)
+        await late.guard.start()
+        stack.push_async_callback(late.guard.close)
+        await kit.turns()
+        assert (await late.refused()).retry_after_s == 3
+        clock.at += OPEN_S - 2.0
         assert (await one.pay(), await other.pay()) == (YES, YES)
         await kit.turns()
         assert shared.until == {}

@@ -51,13 +51,14 @@ async def test_a_full_bulkhead_refuses_after_a_short_wait(kit: Any, monkeypatch:
     assert await bench.pay() == YES
 
 
-async def test_who_would_wait_in_vain_is_refused_at_once(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard_module, "QUEUE_S", 60.0)
+async def test_who_would_wait_in_vain_is_refused_at_once(kit: Any) -> None:
     bench = kit.Bench(in_flight=1)
     async with bench.permit():
-        bench.clock.at += 8 * 61.0  # the mean stay is now a minute and more
-    async with bench.permit(100.0):
-        await bench.refused()
+        bench.clock.at += 60.0  # the mean stay is now some seconds
+    async with bench.permit():
+        call = asyncio.create_task(bench.pay())
+        await kit.turns()
+        assert isinstance(call.exception(), ProviderUnavailable)
     assert bench.notes.of("guard.rejected") == ["bulkhead_full"]
 
 
@@ -70,13 +71,17 @@ async def test_the_queue_is_no_longer_than_the_bulkhead(kit: Any) -> None:
     assert await asyncio.gather(*waiting) == [YES, YES]
 
 
-async def test_one_who_leaves_the_queue_takes_no_place(kit: Any) -> None:
+async def test_one_who_leaves_the_queue_takes_no_place_there_or_behind_it(kit: Any) -> None:
     bench = kit.Bench(in_flight=1)
     async with bench.permit():
-        leaver = asyncio.create_task(bench.pay())
+        for _ in range(3):
+            leaver = asyncio.create_task(bench.pay())
+            await kit.turns()
+            leaver.cancel()
+            await asyncio.wait([leaver])
+        stayer = asyncio.create_task(bench.pay())
         await kit.turns()
-        leaver.cancel()
-        await asyncio.wait([leaver])
+    assert await stayer == YES
     assert await bench.pay() == YES
 
 

@@ -68,7 +68,10 @@ class KafkaPublisher:
         self._producer: Producer | None = None
 
     async def publish(self, rows: Sequence[OutboxRow]) -> list[Published]:
-        """Cancelled, it gives up at once what is still on its way; a row may have been delivered all the same."""
+        """A report's offset is -1 if the broker has the row from an earlier try and does not say where.
+
+        Cancelled, it gives up at once what is still on its way; a row may have been delivered all the same.
+        """
         if not rows:
             return []
         given_up = Event()
@@ -181,12 +184,9 @@ class _Delivery:
         if row.traceparent:
             headers.append(("traceparent", row.traceparent))
         try:
+            reported = partial(self._reported, row)
             self._producer.produce(
-                self._topic,
-                row.event,
-                row.subject_id.encode(),
-                headers=headers,
-                on_delivery=partial(self._reported, row),
+                self._topic, row.event, row.subject_id.encode(), headers=headers, on_delivery=reported
             )
         except BufferError:
             self.failures["queue full"] += 1
@@ -200,7 +200,8 @@ class _Delivery:
         if error is not None:
             self.failed(error)
             return
-        self.reports.append(Published(row, _known(message.partition()), _known(message.offset())))
+        partition, offset = (-1 if place is None else place for place in (message.partition(), message.offset()))
+        self.reports.append(Published(row, partition, offset))
         self._hand_over_next(row.subject_id)
 
     def failed(self, error: KafkaError) -> None:
@@ -209,18 +210,13 @@ class _Delivery:
 
 
 def tail(
-    bootstrap_servers: str,
-    topic: str,
-    *,
-    from_beginning: bool = False,
-    follow: bool = True,
-    limit: int | None = None,
+    bootstrap_servers: str, topic: str, *, from_beginning: bool = False, follow: bool = True, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """What is on the topic: `partition`, `offset`, `key` and `event`, the parsed CloudEvent (None if it is none).
 
-    Begins at the end, or with `from_beginning` at the oldest event there is; without `follow` it ends where the topic
-    ended when it began. Ctrl-C ends it. An event may come more than once, and the events of one subject come in order
-    once everything is dropped whose `sequence` is not above the last one seen of it.
+    Begins at the end, or with `from_beginning` at the oldest event there is; without `follow` it ends when it has
+    reached the end of every partition. Ctrl-C ends it. An event may come more than once; the events of one subject come
+    in order once everything is dropped whose `sequence` is not above the last one seen of it.
 
     Raises Unavailable if no broker answers or nobody ever made the topic; a broker that goes away later is waited for.
     """
@@ -258,14 +254,14 @@ def _read(
             left = None if left is None else left - 1
             yield _shown(message)
         elif error.code() == KafkaError._PARTITION_EOF:
-            reading.discard(_known(message.partition()))
+            reading.discard(message.partition())
         elif error.fatal():
             raise Unavailable("Kafka refuses to be read")
         else:
             log.warning("Kafka: %s", error.str())
 
 
-def _assign(consumer: Consumer, topic: str, start: int) -> set[int]:
+def _assign(consumer: Consumer, topic: str, start: int) -> set[int | None]:
     """Read every partition from `start`, as nobody's group; the partitions."""
     try:
         partitions = set(consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions)
@@ -283,6 +279,7 @@ def _shown(message: Message) -> dict[str, Any]:
     except ValueError:
         event = None
     key = (message.key() or b"").decode(errors="replace")
+    event = event if isinstance(event, dict) else None
     return {"partition": message.partition(), "offset": message.offset(), "key": key, "event": event}
 
 
@@ -297,9 +294,3 @@ def _connection(bootstrap_servers: str) -> dict[str, Any]:
 
 def _heard(error: KafkaError) -> None:
     log.warning("Kafka: %s", error.str())
-
-
-def _known(number: int | None) -> int:
-    """librdkafka's types let a message be nowhere; one that was delivered or read is somewhere."""
-    assert number is not None
-    return number

@@ -1,8 +1,10 @@
 """The HTTP API: each file holds its routes and their request and response models.
 
-Decisions. FastAPI describes the API (OpenAPI, models) and routes it; the path of a request is kept short by a route
-class (`route.LeanRoute`) and one pure ASGI middleware (`arrival`), since FastAPI's own solving of dependencies, exit
-stacks and response serialising cost more than all the rest of a payment's work in this layer. Bodies are parsed here
-and not by FastAPI, because numbers must never pass through a float and a repeated key must be refused. Answers leave
-as the bytes the use case made, so that a replay is the same byte for byte.
+Decisions. FastAPI describes the API (OpenAPI, models) and routes it; a request's way is kept short by a route class
+(`route.LeanRoute`) and one pure ASGI middleware (`arrival`): 119 µs of CPU for a `process` with its body, key and
+answer, against 165 µs with FastAPI's own way of calling an endpoint (one core, the use case faked; 180 µs with
+uvicorn, uvloop and httptools around it). Bodies are parsed here and not by FastAPI, because numbers must never pass
+through a float and a repeated key must be refused. Answers leave as the bytes the use case made, so that a replay is
+the same byte for byte. Card numbers are refused in every field but one by Luhn *and* a known issuer's range: Luhn
+alone would refuse every tenth order number.
 """

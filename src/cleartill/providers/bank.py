@@ -62,7 +62,8 @@ REFUSALS: dict[tuple[int, str | None], Outcome] = {
     (HTTPStatus.GONE, "expired"): Declined("not_charged"),
     (HTTPStatus.CONFLICT, "cancelled"): Declined("not_charged"),
 }
-"""The bank's own words for: this request did nothing, and none under its reference did or will."""
+"""The bank's own words for: this request did nothing, and none under its reference did or will. It looks for the
+reference before it looks at the time; and what it cannot read now it could not read before, a repeat being the same."""
 
 
 def authorization_document(ask: Authorization) -> dict[str, Any]:

@@ -36,11 +36,8 @@ QUEUE_S = 0.2
 SHARE_EVERY_S = 0.25
 NEVER_S = 1e9
 """pybreaker's reset timeout: the guard half-opens by the monotonic clock instead."""
-STATES = {
-    pybreaker.STATE_CLOSED: 0,
-    pybreaker.STATE_HALF_OPEN: 1,
-    pybreaker.STATE_OPEN: 2,
-}  # as the gauge `breaker.state` shows them
+STATES = {pybreaker.STATE_CLOSED: 0, pybreaker.STATE_HALF_OPEN: 1, pybreaker.STATE_OPEN: 2}
+"""As the gauge `breaker.state` shows them."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -103,7 +100,6 @@ class _Circuit(pybreaker.CircuitBreakerListener):
                 await breakers.closed(self._name)
             elif self.left_s > 0:
                 await breakers.opened(self._name, self.left_s)
-            return
         age = self._age
         left_s = await breakers.open_until(self._name)
         if left_s and self._age == age and self.state == pybreaker.STATE_CLOSED:

@@ -105,12 +105,12 @@ def _span(name: str, tags: str, description: str) -> SpanKind:
 
 
 _SPANS = (
-    _span("web.request", "http.method http.route http.status_code request_id actor problem_code hops_dropped",
+    _span("web.request", "http.method http.route http.status_code request_id problem_code",
           "One HTTP request, to the end of its response."),
     _span("payment.charge", "", "A charge, from its first hop to its last, which may end after the request."),
     _span("payment.refund", "", "The same for a refund."),
-    _span("payment.resolve", "actor hops_dropped", "One attempt in doubt, asked about again."),
-    _span("outbox.publish", "actor hops_dropped events published", "One round of the publisher."),
+    _span("payment.resolve", "", "One attempt in doubt, asked about again."),
+    _span("outbox.publish", "events published", "One round of the publisher."),
     _span("kafka.produce", "event sequence partition offset", "One event, in the trace of the work that caused it."),
     _span("vault.encrypt", "", "Sealing a card."),
     _span("vault.decrypt", "", "Opening a sealed card."),
@@ -124,7 +124,7 @@ _SPANS = (
 
 SPANS: dict[str, SpanKind] = {span.name: span for span in _SPANS}
 
-COMMON_TAGS = frozenset({"service", "env", "version", "outcome", "error.type"})
+COMMON_TAGS = frozenset({"service", "env", "version", "outcome", "error.type", "actor", "hops_dropped"})
 """What every span may carry."""
 
 PAYMENT_TAGS = frozenset(

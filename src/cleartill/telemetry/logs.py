@@ -35,7 +35,6 @@ _BATCH = 500
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_IDS = frozenset({"trace_id", "span_id"})
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -103,13 +102,15 @@ class JsonLines:
         if clean is not said:
             self._scrubbed()
         when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6]
-        ids = f'"trace_id":"{trace_id}","span_id":"{span_id}",' if _is_hex(trace_id) and _is_hex(span_id) else ""
+        ids = f'"trace_id":"{trace_id}",' if _is_hex(trace_id, 32) else ""
+        if ids and _is_hex(span_id, 16):
+            ids += f'"span_id":"{span_id}",'
         head = f'{{"time":"{when}Z","level":"{level}",{ids}'.encode()
         return b"%b%b,%b\n" % (head, clean[1:-1], self._unified)
 
 
-def _is_hex(text: str) -> bool:
-    return bool(text) and _HEX.issuperset(text)
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and _HEX.issuperset(text)
 
 
 class Handler(logging.Handler):
@@ -123,16 +124,16 @@ class Handler(logging.Handler):
         try:
             fields: dict[str, Any] = {"event": "log", "logger": record.name, "message": _message(record)}
             extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-            ids = {name: str(extra.pop(name)) for name in _IDS & extra.keys()}
+            trace_id = str(extra.get("trace_id", ""))
+            if _is_hex(trace_id, 32):
+                del extra["trace_id"]
             if "request_id" in extra:
                 fields["request_id"] = str(extra.pop("request_id"))
             if extra:
                 fields["extra"] = extra
             if record.exc_info:
                 fields["error"] = _error(*record.exc_info)
-            trace_id = ids.get("trace_id", "")
-            span_id = ids.get("span_id", "0" * 16 if trace_id else "")
-            self._outlet.put(self._lines.line(record.created, record.levelname.lower(), fields, trace_id, span_id))
+            self._outlet.put(self._lines.line(record.created, record.levelname.lower(), fields, trace_id))
         except Exception:
             self.handleError(record)
 

@@ -1,6 +1,7 @@
-"""The wrappers around ports, books and reads here, the others in `edges`: they record hops, count what is on disk, and
-change nothing else.
+"""The wrappers around ports: they record hops, count what is on disk, and change nothing else.
 
+Books and reads are here, the others in `edges`. `observed` is called once, by wiring. Outside of a flight (a command
+line, a test) no hops are kept, metrics are.
 """
 
 from collections.abc import Awaitable, Callable
@@ -54,7 +55,7 @@ def observed(till: Till, watch: Watch, flights: FlightDeck, on_fact: OnFact, tra
     return replace(
         till,
         books=ObservedBooks(till.books, watch, on_fact),
-        reads=ObservedReads(till.reads),
+        reads=ObservedReads(till.reads, watch),
         vault=ObservedVault(till.vault, watch),
         providers=ObservedProviders(till.providers, watch),
         publisher=ObservedPublisher(till.publisher, watch, trace),
@@ -196,8 +197,8 @@ class ObservedBooks:
 
 
 class ObservedReads:
-    def __init__(self, reads: Reads) -> None:
-        self._reads = reads
+    def __init__(self, reads: Reads, watch: Watch) -> None:
+        self._reads, self._watch = reads, watch
 
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         return await _timed("reads.query", "payment", self._reads.payment(merchant_id, payment_id))
@@ -212,4 +213,6 @@ class ObservedReads:
         return await _timed("reads.query", "api_key", self._reads.api_key(prefix))
 
     async def outbox_oldest_s(self) -> float:
-        return await _timed("reads.query", "outbox_oldest", self._reads.outbox_oldest_s())
+        oldest_s = await _timed("reads.query", "outbox_oldest", self._reads.outbox_oldest_s())
+        self._watch.gauge("outbox.oldest_s", oldest_s)
+        return oldest_s

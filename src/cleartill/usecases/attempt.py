@@ -10,7 +10,14 @@ from datetime import datetime, timedelta
 
 from cleartill.domain.answers import answer
 from cleartill.domain.attempt import Attempt, AttemptKind, AttemptStatus
-from cleartill.domain.errors import BooksUnavailable, ForbiddenStep, ProviderUnavailable, Refused, Unavailable
+from cleartill.domain.errors import (
+    BooksUnavailable,
+    ForbiddenStep,
+    IdempotencyInProgress,
+    ProviderUnavailable,
+    Refused,
+    Unavailable,
+)
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.ledger import journals
@@ -49,9 +56,11 @@ async def once(till: Till, claim: Claim | None, work: Callable[[], Awaitable[Ans
     """
     try:
         return await work()
-    except (KeyAlreadyTaken, Refused, Unavailable):
+    except (KeyAlreadyTaken, Refused, Unavailable) as refusal:
         existing = await till.books.claimed(claim) if claim else None
         if claim is None or existing is None:
+            if isinstance(refusal, KeyAlreadyTaken):  # and freed since: the first request was not sent
+                raise IdempotencyInProgress from None
             raise
     stored = existing.replay(claim.fingerprint)
     if stored is not None:
@@ -163,7 +172,9 @@ async def _already_settled(till: Till, loaded: Loaded, outcome: Outcome, origin:
     payment, refund, attempt = loaded.payment, loaded.refund, loaded.attempt
     assert attempt is not None
     said = {Approved: AttemptStatus.APPROVED, Declined: AttemptStatus.DECLINED}.get(type(outcome), attempt.status)
-    if said is not attempt.status and payment.needs_review is None:
+    # Declined and never sent are one truth: no money moved.
+    contradicts = (said is AttemptStatus.APPROVED) is not (attempt.status is AttemptStatus.APPROVED)
+    if contradicts and payment.needs_review is None:
         till.watch.count("invariant.breach", name="contradiction")
         facts = [payment.review(f"{attempt.key} was {attempt.status}, the provider now says {said}", till.clock.now())]
         await till.books.record(Unit(payment=payment, expecting=payment.version, origin=origin, facts=facts))

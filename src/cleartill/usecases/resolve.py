@@ -20,7 +20,12 @@ async def resolve(till: Till) -> int:
     one. A refund, capture or void is simply sent again under its key: the provider answers as it did, or does it now.
     """
     due = await till.backlog.due_attempts(BATCH)
-    await asyncio.gather(*(_resolve_one(till, attempt, origin) for attempt, origin in due))
+    ended = await asyncio.gather(
+        *(_resolve_one(till, attempt, origin) for attempt, origin in due), return_exceptions=True
+    )
+    for error in ended:  # one that cannot be settled keeps no other from it, and is not passed over in silence
+        if isinstance(error, BaseException):
+            raise error
     return len(due)
 
 

@@ -48,7 +48,7 @@ FROM (SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(create
         FROM outbox WHERE published_at IS NULL) o,
     (SELECT count(*) AS count, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s,
         coalesce(sum(amount_minor), 0) AS amount
-        FROM attempts WHERE status = 'open' AND resolve_at < now() + interval '600 seconds' AND tries > 0) d
+        FROM attempts WHERE status = 'open' AND (tries > 0 OR reason IS NOT NULL)) d
 """)
 
 

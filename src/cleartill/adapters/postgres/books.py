@@ -70,7 +70,8 @@ class PostgresBooks:
     async def claimed(self, claim: Claim) -> ExistingClaim | None:
         def work(connection: Connection) -> ExistingClaim | None:
             k, a, t, r = tables.idempotency_keys.c, tables.attempts.c, tables.transactions.c, tables.refunds.c
-            doubted = or_(t.status == "in_doubt", r.status == "in_doubt")
+            # Once the resolver has tried, `resolve_at` lies in the future again.
+            doubted = or_(t.status == "in_doubt", r.status == "in_doubt", a.tries > 0)
             row = connection.execute(
                 select(
                     tables.idempotency_keys,

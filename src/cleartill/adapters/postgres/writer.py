@@ -12,13 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from cleartill.adapters.postgres import faults
-from cleartill.adapters.postgres.batch import RowWentAstray, already_written, write_batch
+from cleartill.adapters.postgres.batch import already_written, write_batch
 from cleartill.adapters.postgres.statements import PREPARE
 from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.domain.ids import new_id
@@ -53,6 +54,16 @@ class _Waiting:
 
 
 _Done = list[tuple[_Waiting, Verdict | Exception]]
+
+
+def _tell(done: _Done) -> None:
+    for waiting, verdict in done:
+        if waiting.future.done():
+            continue
+        if isinstance(verdict, Exception):
+            waiting.future.set_exception(verdict)
+        else:
+            waiting.future.set_result(verdict)
 
 
 class Writer:
@@ -126,10 +137,14 @@ class Writer:
         fresh: list[_Waiting] = []
         late: list[_Waiting] = []
         for waiting in batch:
-            expired = waiting.give_up < now and not waiting.unsure
-            (late if expired and waiting.unit.is_intent else fresh).append(waiting)
+            (late if self._not_worth_writing(waiting, now) and not waiting.unsure else fresh).append(waiting)
         self._deliver([(w, BooksUnavailable("The books are too busy; nothing was sent")) for w in late])
         return fresh
+
+    @staticmethod
+    def _not_worth_writing(waiting: _Waiting, now: float) -> bool:
+        """An intent that is too late, or that nobody waits for any more: nothing would be sent."""
+        return waiting.unit.is_intent and (waiting.give_up < now or waiting.future.cancelled())
 
     @staticmethod
     def _take(queue: deque[_Waiting], batch: list[_Waiting], taken: set[tuple[str, ...]]) -> None:
@@ -156,33 +171,28 @@ class Writer:
             time.sleep(_NO_PROGRESS_S)
 
     def _deliver(self, done: _Done) -> None:
-        """One hop into each event loop for the whole batch."""
-        if not done:
-            return
-        loop = done[0][0].future.get_loop()
-
-        def resolve() -> None:
-            for waiting, verdict in done:
-                if waiting.future.done():
-                    continue
-                if isinstance(verdict, Exception):
-                    waiting.future.set_exception(verdict)
-                else:
-                    waiting.future.set_result(verdict)
-
-        loop.call_soon_threadsafe(resolve)
+        """One hop into each event loop for the whole batch; a loop that has ended has nobody left to tell."""
+        by_loop: dict[asyncio.AbstractEventLoop, _Done] = {}
+        for waiting, verdict in done:
+            by_loop.setdefault(waiting.future.get_loop(), []).append((waiting, verdict))
+        for loop, told in by_loop.items():
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_tell, told)
 
     # ── writing, and what can go wrong ────────────────────────────────────────────────────────────────────────────
 
     def _write(self, batch: list[_Waiting]) -> _Done:
         """Verdicts for the units that got one; the others must come again."""
+        done: _Done = []
+        rest = batch
         try:
-            done = self._recall(batch) if any(waiting.unsure for waiting in batch) else []
-            known = {waiting for waiting, _ in done}
-            rest = [waiting for waiting in batch if waiting not in known]
+            if any(waiting.unsure for waiting in batch):
+                done = self._recall(batch)
+                known = {waiting for waiting, _ in done}
+                rest = [waiting for waiting in batch if waiting not in known]
             return done + (self._once(rest) if rest else [])
-        except (SQLAlchemyError, RowWentAstray) as error:
-            return self._mend(batch, error)
+        except Exception as error:  # not PostgreSQL's alone: a unit may hold what JSON cannot
+            return done + self._mend(rest, error)
 
     def _once(self, batch: list[_Waiting]) -> _Done:
         batch_id, began = new_id("bat"), time.monotonic()
@@ -201,14 +211,14 @@ class Writer:
                 waiting.unsure = True
             return self._wait_for_postgres(batch)
         self._roll_back()
-        if kind is faults.Kind.AGAIN:
-            return self._give_up_late(batch)
         if kind is faults.Kind.UNAVAILABLE:
             away = BooksUnavailable("The books cannot be written now; nothing was sent")
-            return [(w, away) for w in batch if w.unit.is_intent] + self._give_up_late(
+            return [(w, away) for w in batch if w.unit.is_intent] + self._wait_for_postgres(
                 [w for w in batch if not w.unit.is_intent]
             )
         if len(batch) == 1:
+            if kind is faults.Kind.AGAIN:
+                return self._give_up_late(batch)
             self._watch.count("invariant.breach", name="unit_rejected")
             return [(batch[0], CleartillError(f"The books refused a unit: {faults.describe(error)}"))]
         half = len(batch) // 2
@@ -228,9 +238,14 @@ class Writer:
         """After a lost acknowledgement: the old session must be dead before "absent" means anything."""
         connection = self._connected()
         written = already_written(connection, [waiting.unit for waiting in batch])
+        done: _Done = [(waiting, Verdict.RECORDED) for waiting in batch if waiting.unit.id in written]
+        now = time.monotonic()
+        too_late = BooksUnavailable("The books were away for too long; nothing was sent")
         for waiting in batch:
             waiting.unsure = False
-        return [(waiting, Verdict.RECORDED) for waiting in batch if waiting.unit.id in written]
+            if waiting.unit.id not in written and self._not_worth_writing(waiting, now):
+                done.append((waiting, too_late))
+        return done
 
     # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -255,7 +270,7 @@ class Writer:
         if self._connection is not None:
             try:
                 self._connection.rollback()
-            except DBAPIError:
+            except SQLAlchemyError:
                 self._hang_up()
 
     def _hang_up(self) -> None:

@@ -1,0 +1,66 @@
+"""The PostgreSQL adapter, opened as `wiring` does it, and plain SQL beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+
+from cleartill.adapters.postgres.backlog import PostgresBacklog
+from cleartill.adapters.postgres.books import PostgresBooks
+from cleartill.adapters.postgres.engine import ConnectionPool, connect
+from cleartill.adapters.postgres.reads import PostgresReads
+from cleartill.adapters.postgres.writer import Writer
+from cleartill.ports import SystemClock, Till
+from fakes import FakeWatch, World
+
+
+@dataclass
+class Room:
+    books: PostgresBooks
+    reads: PostgresReads
+    backlog: PostgresBacklog
+    writer: Writer
+    pool: ConnectionPool
+    watch: FakeWatch
+
+
+@asynccontextmanager
+async def open_room(url: str, *, writer_url: str | None = None, start: bool = True) -> AsyncIterator[Room]:
+    """`writer_url`: where the writer connects to, if by another way. Not started, units only queue up."""
+    watch = FakeWatch()
+    pool = ConnectionPool(connect(url, name="cleartill test", pool_size=4), 4, watch)
+    engine = connect(writer_url or url, name="cleartill test writer", pool_size=1)
+    writer = Writer(engine, watch)
+    if start:
+        writer.start()
+    try:
+        yield Room(PostgresBooks(pool, writer), PostgresReads(pool), PostgresBacklog(pool), writer, pool, watch)
+    finally:
+        if writer._thread.is_alive():
+            await asyncio.to_thread(writer.close)
+        engine.dispose()
+        pool.close()
+
+
+def till_on(room: Room, world: World) -> Till:
+    """A till with real books and everything else scripted. The world's clock is the system's."""
+    return Till(
+        books=room.books,
+        reads=room.reads,
+        backlog=room.backlog,
+        vault=world.vault,
+        providers=world.providers,
+        publisher=world.publisher,
+        clock=SystemClock(),
+        watch=world.watch,
+    )
+
+
+def rows(url: str, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """What plain SQL says, committed at once."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        return cursor.fetchall() if cursor.description else []
