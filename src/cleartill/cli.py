@@ -121,6 +121,7 @@ def serve(
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_s) + 5,
         h11_max_incomplete_event_size=16 * 1024,

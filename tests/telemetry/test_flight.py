@@ -221,5 +221,6 @@ def test_background_work_belongs_to_its_parents_trace(stage: Any) -> None:
         assert origin.trace_id == TRACE
         assert origin.span_id != parent.span_id
         assert origin.keep is False
+        assert (origin.actor, origin.request_id) == ("payment.resolve", "req_1")
     assert stage.landed[0].parent_id == int("b7ad6b7169203331", 16)
     assert flights.current.get() is None

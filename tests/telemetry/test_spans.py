@@ -156,3 +156,29 @@ async def test_an_undeclared_span_or_tag_raises_in_tests(stage: Any, spans: Span
         flight.end_ns = flight.start_ns
         with pytest.raises(Undeclared):
             spans.render(flight)
+
+
+async def test_a_card_sent_as_request_id_or_provider_is_in_no_span(stage: Any, spans: Spans, written: Written) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["cleartill.visit"].request_id = "4111-1111-1111-1111"
+        async with stage.till.providers.permit("4111111111111111", 0.0):
+            pass
+
+    spans.render(await stage.visit(app))
+    assert [span.name for span in written.chunks[0]] == ["web.request", "guard.wait"]
+    for span in written.chunks[0]:
+        assert "1111" not in str(tags(span))
+
+
+async def test_a_round_of_the_publisher_is_a_trace_of_its_own(stage: Any, spans: Spans, written: Written) -> None:
+    stage.deck.share = 0.0
+    row = OutboxRow("merchant_1", "pay_1", 1, b"{}", "payment.captured", None)
+    await stage.till.publisher.publish([row])
+    spans.render(stage.landed[0])
+    assert written.chunks == []
+    stage.publisher.fails = {1}
+    await stage.till.publisher.publish([row])
+    spans.render(stage.landed[1])
+    ((only,),) = written.chunks
+    assert (only.name, only.parent_id) == ("outbox.publish", None)
+    assert (tags(only)["events"], tags(only)["published"]) == (1, 0)

@@ -40,7 +40,7 @@ _BRANDS = (  # ISO/IEC 7812 issuer ranges; the first that matches
     ("visa", re.compile(r"4")),
     ("mastercard", re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720")),
     ("discover", re.compile(r"6011|64[4-9]|65")),
-    ("diners", re.compile(r"30[0-5]|36|3[89]")),
+    ("diners", re.compile(r"30[0-5]|3095|36|3[89]")),
     ("jcb", re.compile(r"35(2[89]|[3-8])")),
     ("unionpay", re.compile(r"62")),
     ("maestro", re.compile(r"5[06789]|6")),

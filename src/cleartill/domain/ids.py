@@ -5,10 +5,27 @@ import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_RANDOM_BYTES = 10
+_AT_ONCE = 400
+
+# os.urandom gives up the GIL, which costs 17 µs a call when other threads want it (1.4 µs when none does), and a payment
+# needs eight ids: so randomness is drawn for many at once. A list's pop is atomic; a fork must not share what is left.
+_drawn: list[bytes] = []
+os.register_at_fork(after_in_child=_drawn.clear)
+
+
+def _random() -> int:
+    try:
+        drawn = _drawn.pop()
+    except IndexError:
+        fresh = os.urandom(_RANDOM_BYTES * _AT_ONCE)
+        _drawn.extend(fresh[at : at + _RANDOM_BYTES] for at in range(0, len(fresh), _RANDOM_BYTES))
+        drawn = os.urandom(_RANDOM_BYTES)
+    return int.from_bytes(drawn)
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters: 48 bits of Unix milliseconds, then 80 random bits (the ULID layout)."""
-    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
+    number = (time.time_ns() // 1_000_000 << 80) | _random()
     parts = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)]
     return f"{prefix}_{''.join(parts)}"

@@ -18,8 +18,7 @@ from yarl import URL
 from cleartill.domain.outcome import NotSent, Unknown
 
 CONNECT_S = 1.0
-TOTAL_S = 10.0
-"""A backstop, longer than any caller's deadline: who has a deadline cancels the call."""
+"""How long a connection may take to open. The whole call is bounded by its caller's deadline: it cancels the call."""
 IDLE_S = 4.0
 """How long an unused connection is kept: less than the 5 s after which common servers close theirs."""
 REPLY_MAX = 64 * 1024
@@ -65,7 +64,7 @@ class Wire:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._outgoing_headers = outgoing_headers
-        self._timeout = aiohttp.ClientTimeout(total=TOTAL_S, connect=connect_s)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:

@@ -1,16 +1,36 @@
-"""Telemetry.
+"""Telemetry: one recording of every piece of work, rendered as spans, metrics, log lines and the stored timeline.
 
-TODO figures
+`telemetry()` is all that wiring needs; the business never sees any of it. `catalog` declares every name, `flight` is
+the record, `request`, `wrappers` and `edges` write it, `spans`, `metrics` and `logs` render it, `correlation` carries
+it on, `scrub` keeps cards out.
+
+Decisions, and what they cost (µs of CPU on one busy core of two; a captured payment has 7 hops, 11 metrics, 3 lines, 9
+spans; recording, rendering and sending threads together):
+
+| | per payment | per piece |
+|---|---|---|
+| recording: middleware, wrappers, hops handed to the books | 55 | 1.0 a hop |
+| log lines (`orjson`, scrubber, queue) | 45 | 15 a line of ours (5 of it the line, 1 the scrubber), 12 of a library's |
+| metrics (`datadog`) | 60-100 | 1 a count, 4 a value of a distribution; switched off 0.3 |
+| spans (`ddtrace`) | 85-100 | 10 a span |
+
+- Spans go to ddtrace's writer as finished `Span` objects: 30 µs for a bare trace of eight, against 130 for
+  `start_span` and `finish`; against Datadog's test agent, API and worker arrive as one trace. See `spans`.
+- Metrics are counted when the facts are on disk, latencies when the work ends; counts are summed up in the process.
+- Log lines are made at once and written by a thread, ten times a second: waking it for every line cost 20 µs a line.
+- `books.batch` is a span under each `books.record` it wrote, joined by `batch_id`, rather than a trace of its own that
+  the others link to: one payment's trace tells its whole story, and a batch is found by its id.
+- A use case's span (`payment.charge`) is made from its first hop to its last, since use cases know nothing of spans.
+- Tracing off: ddtrace is not imported. Metrics off: nor is datadog. Either takes 0.3 s of start.
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from cleartill.ports import Flights, Till, Watch
 from cleartill.telemetry import correlation
 from cleartill.telemetry.flight import FlightDeck, Rendering
-from cleartill.telemetry.logs import Handler, JsonLines, Outlet, Records, take_over
+from cleartill.telemetry.logs import Handler, JsonLines, Outlet, Records, taken_over
 from cleartill.telemetry.metrics import Metrics, StatsdSink
 from cleartill.telemetry.request import App, watch_requests
 from cleartill.telemetry.wrappers import observed
@@ -18,6 +38,7 @@ from cleartill.telemetry.wrappers import observed
 __all__ = ["Telemetry", "telemetry"]
 
 _FLUSH_S = 3.0
+_STDOUT = 1
 
 
 class Telemetry:
@@ -77,10 +98,10 @@ def telemetry(
         if sink is not None:
             opened.callback(sink.close)
         watch = Metrics(sink, strict=strict)
-        outlet = Outlet(sys.stdout.fileno(), lambda: watch.count("log.dropped"))
+        outlet = Outlet(_STDOUT, lambda: watch.count("log.dropped"))
         opened.callback(outlet.close)
         lines = JsonLines(**unified, scrubbed=lambda: watch.count("log.scrubbed"))
-        take_over(Handler(lines, outlet), log_level)
+        opened.enter_context(taken_over(Handler(lines, outlet), log_level))
         records = Records(lines, outlet, requests=log_requests)
         renderings: list[Rendering] = [watch.render, records.render]
         trace: Rendering | None = None

@@ -13,6 +13,7 @@ from cleartill.domain.errors import CleartillError
 from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotSent, NotYet, Outcome, Unknown
 from cleartill.ports import (
     Authorization,
+    Flights,
     OutboxRow,
     Provider,
     Providers,
@@ -24,6 +25,7 @@ from cleartill.ports import (
 )
 from cleartill.telemetry.correlation import Context, from_traceparent, here
 from cleartill.telemetry.flight import Flight, Leg, Rendering, current
+from cleartill.telemetry.scrub import clean
 
 T = TypeVar("T", bound=Outcome | Finding)
 
@@ -102,7 +104,7 @@ class _Permit:
 
     async def __aenter__(self) -> Provider:
         flight = current.get()
-        leg = flight.begin("guard.wait", provider=self._name) if flight else Leg("guard.wait", time_ns())
+        leg = flight.begin("guard.wait", provider=clean(self._name)) if flight else Leg("guard.wait", time_ns())
         outcome = "error"
         try:
             self._permit = self._providers.permit(self._name, self._deadline)
@@ -182,39 +184,38 @@ class _ObservedProvider:
 class ObservedPublisher:
     """Publishing is one piece of work, and each event of it a span in the trace of the work that caused it.
 
-    `trace` renders spans; without it only counts are made.
+    `trace` renders spans; without it only counts are made. A round that left events behind is kept.
     """
 
-    def __init__(self, publisher: Publisher, watch: Watch, trace: Rendering | None) -> None:
-        self._publisher, self._watch, self._trace = publisher, watch, trace
+    def __init__(self, publisher: Publisher, watch: Watch, flights: Flights, trace: Rendering | None) -> None:
+        self._publisher, self._watch, self._flights, self._trace = publisher, watch, flights, trace
 
     async def publish(self, rows: Sequence[OutboxRow]) -> list[Published]:
-        flight = current.get()
-        leg = flight.begin("outbox.publish", events=len(rows)) if flight else Leg("outbox.publish", time_ns())
-        outcome = "error"
-        try:
+        with self._flights.background("outbox.publish"):
+            flight = current.get()
+            assert flight is not None
+            flight.about["events"] = len(rows)
             reports = await self._publisher.publish(rows)
-            outcome = "ok" if len(reports) == len(rows) else "partly"
-        finally:
-            leg.end(outcome)
-        leg.tags["published"] = len(reports)
+            flight.about["published"] = len(reports)
+            flight.deserving = len(reports) < len(rows)
+            flight.end_ns = time_ns()
         for kind, number in Counter(report.row.type for report in reports).items():
             self._watch.count("outbox.published", number, type=kind)
         if self._trace is not None:
             for report in reports:
                 context = from_traceparent(report.row.traceparent)
                 if context is not None and context.keep:
-                    self._trace(_produced(report, context, leg))
+                    self._trace(_produced(report, context, flight))
         return reports
 
     async def ping(self) -> None:
         await self._publisher.ping()
 
 
-def _produced(report: Published, context: Context, leg: Leg) -> Flight:
+def _produced(report: Published, context: Context, batch: Flight) -> Flight:
     """The flight of one event, over the time its batch took."""
     flight = Flight("kafka.produce", context, 1.0)
-    flight.start_ns, flight.end_ns = leg.start_ns, leg.end_ns
+    flight.start_ns, flight.end_ns = batch.start_ns, batch.end_ns
     row = report.row
     flight.about = {
         "event": row.type,

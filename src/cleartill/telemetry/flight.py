@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time_ns
 from typing import Any
 
@@ -100,8 +100,7 @@ class Flight:
         if self.deserving or time_ns() - self.start_ns > SLOW_NS:
             self.keep = True
         if self.keep and not unit.origin.keep:
-            origin = unit.origin
-            unit.origin = Origin(origin.actor, origin.request_id, origin.trace_id, origin.span_id, True)
+            unit.origin = replace(unit.origin, keep=True)
         return known
 
     def note(self, unit: Unit) -> None:
@@ -144,13 +143,14 @@ class FlightDeck:
 
     @contextmanager
     def background(self, name: str, parent: Origin | None = None) -> Iterator[Origin]:
-        """A piece of work of its own, in its parent's trace if it has one; rendered when the block ends."""
+        """A piece of work of its own, in its parent's trace and for its request if it has one; rendered when the block
+        ends."""
         context = Context(parent.trace_id, parent.span_id, parent.keep) if parent else None
         flight = Flight(name, context, self.share, actor=name)
         entered = current.set(flight)
         located = here.set((flight.trace_id, f"{flight.span_id:016x}", flight.keep))
         try:
-            yield flight.origin
+            yield replace(flight.origin, request_id=parent.request_id if parent else "")
         except BaseException as error:
             flight.error = type(error).__name__
             raise

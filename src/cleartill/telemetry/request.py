@@ -10,6 +10,7 @@ from contextvars import Token
 from time import time_ns
 from typing import Any
 
+from cleartill.domain.errors import CleartillError
 from cleartill.ports import Visit
 from cleartill.telemetry.correlation import here, incoming
 from cleartill.telemetry.flight import Flight, FlightDeck, current
@@ -75,4 +76,4 @@ def _fault(future: Future[Any]) -> str:
     if future.cancelled():
         return "CancelledError"
     error = future.exception()
-    return "" if error is None or hasattr(error, "code") else type(error).__name__
+    return "" if error is None or isinstance(error, CleartillError) else type(error).__name__

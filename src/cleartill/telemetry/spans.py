@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from cleartill.telemetry.catalog import check_span
 from cleartill.telemetry.flight import Flight, Leg
+from cleartill.telemetry.scrub import clean
 
 _QUIET = {
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
@@ -167,7 +168,7 @@ def _root_tags(flight: Flight) -> dict[str, Any]:
         "http.method": method or None,
         "http.route": path or None,
         "http.status_code": str(flight.status),
-        "request_id": visit.request_id or None,
+        "request_id": clean(visit.request_id) or None,
         "actor": visit.actor or None,
         "merchant_id": visit.merchant_id or None,
         "problem_code": visit.problem_code or None,

@@ -58,7 +58,7 @@ def observed(till: Till, watch: Watch, flights: FlightDeck, on_fact: OnFact, tra
         reads=ObservedReads(till.reads, watch),
         vault=ObservedVault(till.vault, watch),
         providers=ObservedProviders(till.providers, watch),
-        publisher=ObservedPublisher(till.publisher, watch, trace),
+        publisher=ObservedPublisher(till.publisher, watch, flights, trace),
         watch=watch,
         flights=flights,
     )

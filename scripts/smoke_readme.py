@@ -1,0 +1,80 @@
+"""The README's shell blocks, run one after the other in one shell as if they were pasted, and what each must print."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+
+from smoke_calls import ROOT, Smoke
+
+API_AS_WRITTEN = "http://127.0.0.1:8000"
+BLOCK = re.compile(r"^```sh (?P<name>[a-z-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A block to run has a name after `sh`, which nobody sees on the page."""
+
+EXPECTED: dict[str, Callable[[str], bool]] = {
+    "first-payment": lambda out: "201 Created" in out and '"status":"captured"' in out,
+    "words": lambda out: out == "",
+    "replay": lambda out: out.count('"status":"captured"') == 2 and out.count("idempotent-replayed: true") == 1,
+    "declined": lambda out: '"status":"failed"' in out and '"code":"insufficient_funds"' in out,
+    "refund": lambda out: out.count('"status":"succeeded"') == 2 and '"status":"refunded"' in out,
+    "doubt": lambda out: '"status":"in_doubt"' in out,
+    "doubt-resolved": lambda out: '"status":"captured"' in out,
+    "timeline": lambda out: '"name": "payment.resolved"' in out,
+    "events": lambda out: "payment.created" in out and "refund.succeeded" in out,
+    "health": lambda out: '"status":"ok"' in out,
+}
+
+
+def readme_blocks() -> dict[str, str]:
+    """Name → code, in the README's order."""
+    return {found["name"]: found["code"] for found in BLOCK.finditer((ROOT / "README.md").read_text())}
+
+
+class ReadmeShell:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._shell = subprocess.Popen(
+            ["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, text=True
+        )
+
+    def run(self, code: str) -> str:
+        """What it prints."""
+        assert self._shell.stdin
+        assert self._shell.stdout
+        end = f"--- {time.monotonic_ns()} ---"
+        code = code.replace(API_AS_WRITTEN, self._url)
+        # Nothing in a block may read what is still to come on standard input.
+        self._shell.stdin.write(f"{{\n{code}\n}} </dev/null\necho '{end}'\n")
+        self._shell.stdin.flush()
+        printed = ""
+        for line in self._shell.stdout:
+            printed += line
+            if end in line:
+                break
+        return printed.partition(end)[0]
+
+    def close(self) -> None:
+        assert self._shell.stdin
+        self._shell.stdin.close()
+        self._shell.wait()
+
+
+def readme(smoke: Smoke, mockserver: bool, resolved_within_s: float) -> None:
+    """Runs every block. What was in doubt is looked at again until it is resolved."""
+    smoke.section("The README, as pasted")
+    blocks, expected = readme_blocks(), dict(EXPECTED)
+    if mockserver:
+        expected["doubt-resolved"] = lambda out: '"code":"not_charged"' in out
+    if list(blocks) != list(expected):
+        smoke.note("the README's blocks", [f"are {list(blocks)}, expected {list(expected)}"])
+        return
+    shell = ReadmeShell(smoke.url)
+    for name, well in expected.items():
+        begin = time.monotonic()
+        printed = shell.run(blocks[name])
+        while name == "doubt-resolved" and not well(printed) and time.monotonic() < begin + resolved_within_s:
+            time.sleep(1)
+            printed = shell.run(blocks[name])
+        why = [] if well(printed) else [f"it printed: {printed[-600:]}"]
+        smoke.note(name, why, ms=(time.monotonic() - begin) * 1000)
+    shell.close()
