@@ -45,7 +45,7 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(scratch: Path) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL 18, migrated once, with no word from the disk: it does not outlive the tests."""
-    with EmbeddedPostgres(scratch / "postgres", free_port(), durable=False) as server:
+    with EmbeddedPostgres(scratch / "postgres", free_port(), durable=False, log=scratch / "postgres.log") as server:
         upgrade(server.url)
         yield server
 

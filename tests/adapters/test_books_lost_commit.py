@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
+from cleartill.adapters.postgres import engine as engine_module
 from cleartill.adapters.postgres import writer as writer_module
 from cleartill.adapters.postgres.migrate import upgrade
 from cleartill.domain.errors import BooksUnavailable
@@ -252,3 +253,23 @@ async def test_an_outcome_waits_no_longer_than_its_patience(
         await room.books.record(said)
 
     assert rows(database_url, "SELECT status FROM attempts WHERE amount_minor = 77") == [("open",)]
+
+
+async def test_a_frozen_server_is_taken_for_lost(
+    room: Room, proxy: Proxy, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps its connections open and says nothing: TCP cannot tell, and libpq would wait for ever."""
+    monkeypatch.setattr(engine_module, "_ANSWER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(engine_module, "_CONNECT_TIMEOUT_S", 0.3)
+    patient = await _charge(room)
+    proxy.play(Prank.STALL)
+    waiting = asyncio.create_task(room.books.record(patient))
+    await asyncio.to_thread(proxy.happened.wait, 5)
+
+    with pytest.raises(BooksUnavailable):
+        await room.books.record(intent(within_s=0.5))
+    assert not waiting.done()
+    proxy.gate.set()
+
+    assert await waiting is Verdict.RECORDED
+    once(database_url, patient)

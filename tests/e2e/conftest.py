@@ -24,7 +24,7 @@ def stores(redis_url: str, kafka_bootstrap_servers: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path) -> Iterator[Service]:
+def running(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path, **settings: str) -> Iterator[Service]:
     """A bank, two API processes and a worker, on a database of their own."""
     folder = Path(tempfile.mkdtemp(prefix="service-", dir=scratch))
     bank_port, name = str(free_port()), f"service_{token_hex(4)}"
@@ -44,6 +44,7 @@ def running(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path) -
         "BANKING_API_URL": f"http://127.0.0.1:{bank_port}",
         "BANK_PORT": bank_port,
         "REQUEST_BUDGET_S": "3",
+        **settings,
     }
     made = Service(environment, folder, database_url)
     try:

@@ -129,7 +129,8 @@ class FakeBooks:
         if held.attempt_key:
             key = (merchant_id, held.attempt_key)
             due = self._memory.resolve_at[key] <= self._clock.now()
-            overdue = overdue or due or self._memory.attempts[key].status is not AttemptStatus.OPEN
+            attempt = self._memory.attempts[key]
+            overdue = overdue or due or attempt.status is not AttemptStatus.OPEN or attempt.tries > 0
         return ExistingClaim(held.claim.fingerprint, held.answer, held.payment_id, held.refund_id, overdue)
 
     async def card(self, merchant_id: str, card_token: str) -> SealedCard:

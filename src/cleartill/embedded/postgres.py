@@ -180,8 +180,7 @@ class EmbeddedPostgres(Part):
         return home.resolve()
 
     def _reachable_binaries(self) -> Path:
-        package = _package()
-        installed = package / f"pginstall{MAJOR}" / "bin"
+        package, installed = _package(), binaries()
         if self._user is None or open_to_all(installed / "postgres"):
             return installed
         copied = self._home / f"binaries-{version(PACKAGE.replace('_', '-'))}"
@@ -198,6 +197,11 @@ class EmbeddedPostgres(Part):
                 entry.chmod(entry.stat().st_mode | (0o555 if entry.is_dir() or entry.stat().st_mode & 0o100 else 0o444))
             fresh.rename(copied)
         return copied / PACKAGE / f"pginstall{MAJOR}" / "bin"
+
+
+def binaries() -> Path:
+    """The folder of the wheel's programs (psql, pgbench, pg_dump …). Raises StartFailed without the wheel."""
+    return _package() / f"pginstall{MAJOR}" / "bin"
 
 
 def _package() -> Path:

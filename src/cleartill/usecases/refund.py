@@ -1,17 +1,21 @@
 """Give back all or part of a captured payment."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from cleartill.domain.attempt import Attempt, AttemptKind, attempt_key
+from cleartill.domain.backoff import delay_s
 from cleartill.domain.errors import BooksUnavailable, ForbiddenStep
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.money import parse_minor
 from cleartill.ports import Origin, Reversal, Till, Unit
 from cleartill.usecases.attempt import RESOLVE_AFTER_S, Superseded, expiry, once, perform
 
-DECIDE_TRIES = 5
+DECIDE_TRIES = 50
+DECIDE_PAUSE_S = 0.05
+"""At most, between two tries: some ten refunds of one payment at once get out of each other's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,11 @@ async def refund(till: Till, command: RefundOrder, origin: Origin, deadline: flo
 
 async def _refund(till: Till, command: RefundOrder, claim: Claim | None, origin: Origin, deadline: float) -> Answer:
     """Decide, and decide again whenever the payment moved in between, so that a refund that fits gets no false no."""
-    for _ in range(DECIDE_TRIES):
+    for tries in range(DECIDE_TRIES):
         try:
             return await _decide(till, command, claim, origin, deadline)
         except Superseded:
-            continue
+            await asyncio.sleep(delay_s(tries, base_s=0.002, cap_s=DECIDE_PAUSE_S))
     raise BooksUnavailable("Too many changes to this payment at once; nothing was sent")
 
 

@@ -1,0 +1,129 @@
+"""With 20,000 payments in the books, what runs for every request goes by the index made for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+
+from cleartill.adapters.postgres import backlog, batch, statements
+from real import MERCHANT, Room, intent, open_room, outcome, refund_intent, rows
+
+FILL = """
+INSERT INTO transactions (merchant_id, id, status, amount_minor, currency, payment_method, capture_method, provider,
+    trace_id, version, seq, unit_id, created_at, updated_at)
+SELECT %(merchant)s, 'pay_' || n, 'captured', 100, 'USD', 'credit_card', 'automatic', 'bank', '', 2, 2, 'unt_' || n,
+    now(), now() FROM generate_series(1, 20000) n;
+INSERT INTO refunds (merchant_id, id, transaction_id, status, amount_minor, currency, provider, trace_id, created_at,
+    updated_at)
+SELECT %(merchant)s, 'ref_' || n, 'pay_' || n, 'succeeded', 1, 'USD', 'bank', '', now(), now()
+    FROM generate_series(1, 20000) n;
+INSERT INTO attempts (merchant_id, key, transaction_id, kind, provider, amount_minor, currency, status, origin,
+    opened_by, settled_by, settled_at, expires_at, resolve_at)
+SELECT %(merchant)s, 'pay_' || n || '.authorize.1', 'pay_' || n, 'authorize', 'bank', 100, 'USD', 'approved', '{}',
+    'unt_' || n, 'unt_x' || n, now(), now(), now() FROM generate_series(1, 20000) n;
+INSERT INTO idempotency_keys (merchant_id, scope, key, fingerprint, unit_id, transaction_id)
+SELECT %(merchant)s, 'process', 'key ' || n, '', 'unt_' || n, 'pay_' || n FROM generate_series(1, 20000) n;
+INSERT INTO audit_logs (merchant_id, subject_id, seq, event, actor, request_id, trace_id, details, at)
+SELECT %(merchant)s, 'pay_' || n, 1, '', '', '', '', '{}', now() FROM generate_series(1, 20000) n;
+INSERT INTO outbox (merchant_id, subject_id, seq, shard, type, event, published_at)
+SELECT %(merchant)s, 'pay_' || n, 1, n %% 16, '', '{}', now() FROM generate_series(1, 20000) n;
+"""
+
+
+@pytest.fixture
+async def room(database_url: str) -> AsyncIterator[Room]:
+    """Its writer planned its statements while the tables were empty, and nobody has analysed them since."""
+    async with open_room(database_url) as room:
+        await asyncio.gather(*(room.books.record(intent()) for _ in range(20)))
+        await asyncio.to_thread(_fill, database_url)
+        yield room
+
+
+def _fill(url: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(FILL, {"merchant": MERCHANT})
+
+
+def used(plan: list[tuple[Any, ...]]) -> tuple[set[str], set[str]]:
+    """The indexes a plan goes by, and the tables it reads whole."""
+    lines = [line for (line,) in plan]
+    words = [line.replace("->", "").split() for line in lines if " Scan" in line]
+    indexes = {line[line.index("using") + 1] for line in words if "using" in line}
+    indexes |= {line[line.index("on") + 1] for line in words if line[:2] == ["Bitmap", "Index"]}
+    return indexes, {line[line.index("on") + 1] for line in words if line[:2] == ["Seq", "Scan"]}
+
+
+async def explain(room: Room, sql: str, parameters: tuple[Any, ...]) -> tuple[set[str], set[str]]:
+    """In the writer's own session, with the statements it has prepared."""
+
+    def ask() -> tuple[set[str], set[str]]:
+        connection = room.writer._connected()
+        plan = connection.exec_driver_sql("EXPLAIN " + sql, parameters).all()
+        connection.rollback()
+        return used([tuple(row) for row in plan])
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_a_batch_finds_its_rows_by_their_keys(room: Room) -> None:
+    asked = intent()
+    document = batch._json(batch._document([outcome(asked), refund_intent(intent_captured().payment, 1)]))
+
+    assert await explain(room, "EXECUTE write_batch (%s)", (document,)) == (
+        {"transactions_pkey", "refunds_pkey", "attempts_pkey", "idempotency_keys_pkey"},
+        set(),
+    )
+
+
+def intent_captured() -> Any:
+    asked = intent()
+    outcome(asked)
+    return asked
+
+
+async def test_payments_are_locked_by_their_keys(room: Room) -> None:
+    parameters = ([MERCHANT] * 3, ["pay_1", "pay_2", "pay_3"])
+
+    assert await explain(room, "EXECUTE lock_batch (%s, %s)", parameters) == ({"transactions_pkey"}, set())
+
+
+async def test_the_fate_of_units_is_found_by_key(room: Room) -> None:
+    sql = statements.FATE % {"merchants": "%s", "ids": "%s"}
+
+    indexes, whole = await explain(room, sql, ([MERCHANT], ["pay_1"]))
+
+    assert (indexes, whole) == ({"transactions_pkey", "attempts_of_payment"}, set())
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        (str(backlog._DUE).replace(":limit", "64"), "attempts_due"),
+        (
+            "SELECT * FROM outbox WHERE published_at IS NULL AND shard IN (1, 2, 3) "
+            "ORDER BY shard, subject_id, seq LIMIT 500",
+            "outbox_unpublished",
+        ),
+        ("SELECT min(created_at) FROM outbox WHERE published_at IS NULL", "outbox_unpublished"),
+        ("SELECT * FROM card_vault WHERE key_version <> 2 ORDER BY key_version LIMIT 500", "card_vault_to_rewrap"),
+        ("SELECT * FROM api_keys WHERE prefix = 'sk_test_x'", "api_keys_found_by_prefix"),
+        ("SELECT * FROM refunds WHERE merchant_id = 'm' AND transaction_id = 'pay_1'", "refunds_of_payment"),
+        (
+            f"SELECT * FROM transactions WHERE merchant_id = '{MERCHANT}' ORDER BY created_at DESC, id DESC LIMIT 10",
+            "transactions_by_time",
+        ),
+        (
+            "SELECT * FROM idempotency_keys WHERE merchant_id = 'm' AND scope = 'process' AND key = 'k'",
+            "idempotency_keys_pkey",
+        ),
+    ],
+)
+async def test_other_queries_have_an_index_of_their_own(room: Room, database_url: str, sql: str, index: str) -> None:
+    rows(database_url, "ANALYZE transactions, refunds, attempts, outbox, idempotency_keys")
+
+    plan = rows(database_url, "SET enable_seqscan = off; EXPLAIN " + sql.replace("%", "%%"))
+
+    assert index in used(plan)[0]

@@ -1,0 +1,170 @@
+"""docker-compose.yml, Dockerfile and .dockerignore, as far as they can be judged without running them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from cleartill.cli import app
+from cleartill.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = [name for name, service in SERVICES.items() if service["image"] == "cleartill"]
+ROOTED = {"datadog"}
+"""The agent lays out its own files as root; docker-compose.yml says so."""
+FLUSH_S = 15
+"""After the drain: last words of what is still under way, events and traces that wait."""
+
+every_service = pytest.mark.parametrize("name", SERVICES)
+every_hardened = pytest.mark.parametrize("name", [name for name in SERVICES if name not in ROOTED])
+
+
+def seconds(duration: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(s|m)", duration).groups()
+    return int(number) * (60 if unit == "m" else 1)
+
+
+def test_it_is_a_compose_file() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "docker-compose.yml",
+    ]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_everything_the_stack_needs_is_there() -> None:
+    assert {"api", "worker", "migrate", "seed", "postgres", "valkey", "kafka", "mockserver"} == {
+        name for name, service in SERVICES.items() if "profiles" not in service
+    }
+    assert {name: SERVICES[name]["profiles"] for name in ("simulator", "datadog")} == {
+        "simulator": ["simulator"],
+        "datadog": ["datadog"],
+    }
+
+
+@every_service
+def test_ports_are_this_machines_alone(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+", port), f"{name}: bind {port} to 127.0.0.1, settable"
+
+
+@every_service
+def test_no_service_may_take_everything(name: str) -> None:
+    service = SERVICES[name]
+    assert {"cpus", "memory", "pids"} == set(service["deploy"]["resources"]["limits"])
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not service.get("privileged")
+    assert "network_mode" not in service
+    assert ":" in service["image"] or service["image"] == "cleartill", "name a version"
+    assert "latest" not in service["image"]
+
+
+@every_hardened
+def test_every_service_is_hardened(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert service["tmpfs"]
+    assert re.fullmatch(r"[1-9]\d*:\d+", service["user"]), "a numeric user that is not root"
+
+
+@every_service
+def test_a_service_is_waited_for_by_what_it_can_tell(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        needed = SERVICES[other]
+        if needed["restart"] == "no":
+            assert how["condition"] == "service_completed_successfully"
+        elif "healthcheck" in needed and not needed["healthcheck"].get("disable"):
+            assert how["condition"] == "service_healthy"
+        else:
+            assert how["condition"] == "service_started"
+
+
+def test_one_off_commands_are_waited_for_by_somebody() -> None:
+    # `up --wait` takes the end of a service for a failure unless another one depends on that end.
+    waited_for = {other for service in SERVICES.values() for other in service.get("depends_on", {})}
+    assert {name for name, service in SERVICES.items() if service["restart"] == "no"} <= waited_for
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_there_is_time_to_drain(name: str) -> None:
+    drain_s = Settings.model_fields["drain_s"].default
+    assert seconds(SERVICES[name]["stop_grace_period"]) >= drain_s + FLUSH_S
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_commands_exist_with_their_options(name: str) -> None:
+    verb, *options = SERVICES[name]["command"]
+    command = typer.main.get_command(app).commands[verb]
+    known = {flag for parameter in command.params for flag in parameter.opts}
+    missing = {option for option in options if option.startswith("--")} - known
+    assert not missing, f"cleartill {verb} has no {missing}"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_are_told_where_the_others_are(name: str) -> None:
+    told = SERVICES[name]["environment"]
+    fields = {str(field.validation_alias or key).upper() for key, field in Settings.model_fields.items()}
+    assert told.keys() <= fields, "nobody reads these"
+    for variable in ("DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "BANKING_API_URL"):
+        host = re.search(r"(?:@|//|^)(\$\{BANK:-\w+\}|\w+):\d+", told[variable])[1]
+        assert host.removeprefix("${BANK:-").removesuffix("}") in SERVICES
+
+
+def test_mockserver_gets_its_expectations_and_keeps_card_numbers_to_itself() -> None:
+    mockserver = SERVICES["mockserver"]
+    folder, inside, mode = mockserver["volumes"][0].split(":")
+    file = mockserver["environment"]["MOCKSERVER_INITIALIZATION_JSON_PATH"]
+    assert mode == "ro"
+    assert (ROOT / folder / Path(file).relative_to(inside)).is_file()
+    assert mockserver["environment"]["MOCKSERVER_LOG_LEVEL"] == "OFF"
+
+
+def test_tests_and_containers_use_the_same_versions() -> None:
+    for name, script in (("mockserver", "mockserver"), ("kafka", "kafka_broker")):
+        version = re.search(r'^VERSION = "([^"]+)"', (ROOT / "scripts" / script).read_text(), re.MULTILINE)[1]
+        assert SERVICES[name]["image"].endswith(f":{version}")
+    assert SERVICES["postgres"]["image"] == "postgres:18"
+
+
+# ── the image ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_image_is_built_in_two_stages_and_runs_as_nobody_in_particular() -> None:
+    stages = re.findall(r"^FROM (\S+)(?: AS (\w+))?$", DOCKERFILE, re.MULTILINE)
+    assert stages == [("python:3.13-slim", "build"), ("python:3.13-slim", "")]
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", last, re.MULTILINE)
+    assert "RUN" not in last, "nothing is made in the image that runs"
+    assert re.search(r'^HEALTHCHECK .* CMD \["python", .*/health/live', last, re.MULTILINE)
+    assert re.search(r'^ENTRYPOINT \["cleartill"\]$', last, re.MULTILINE)
+
+
+def test_everything_in_the_image_is_installed_by_hash_or_from_here() -> None:
+    commands = DOCKERFILE.replace("\\\n", " ")
+    installs = re.findall(r"pip(?: --python \S+)? install ([^&\n]*)", commands)
+    assert len(installs) == 4
+    for options in installs:
+        assert "--require-hashes" in options or "--no-index --no-deps" in options, options
+    assert not re.search(r"https?://|curl|wget|apt", commands)
+
+
+def test_the_build_sees_only_what_the_image_is_made_of() -> None:
+    ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    assert ignored[0] == "*"
+    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    copied = " ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)).split()
+    assert let_in == set(copied)
