@@ -6,7 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 INSTALLED := .venv/installed
-COMPOSE := docker compose
+BANK ?=
+COMPOSE := docker compose $(if $(BANK),--profile $(BANK))
 ARGS ?=
 
 # Folders whose tests do no I/O, and the rest.
@@ -90,10 +91,10 @@ format: $(INSTALLED) ## Put the code in form
 
 .PHONY: docker-up docker-down docker-build docker-logs docker-shell docker-psql
 docker-up: ## The whole stack in containers, migrated and seeded
-	$(COMPOSE) up --detach --build --wait
+	$(COMPOSE) up --detach --build --wait --wait-timeout 300
 docker-down: ## Stop the containers
 	$(COMPOSE) down
-docker-build:
+docker-build: ## Build the image
 	$(COMPOSE) build
 docker-logs: ## Follow the containers' logs
 	$(COMPOSE) logs --follow --tail 100 $(ARGS)

@@ -117,14 +117,14 @@ def serve(
         port=port or settings.api_port,
         workers=processes or settings.api_processes,
         loop="uvloop",
-        http="httptools",
+        http="cleartill.api.protocol:BoundedProtocol",
         access_log=False,
         log_config=None,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_s) + 5,
-        h11_max_incomplete_event_size=16 * 1024,
+        ws="none",
     )
 
 
@@ -146,6 +146,7 @@ def work() -> None:
 
 @app.command()
 def bank(
+    host: str = "127.0.0.1",
     port: Port = 1080,
     book: Annotated[Path | None, typer.Option(help="Its durable book; without one it forgets.")] = None,
     delay_ms: Annotated[int, typer.Option(min=0, max=60_000)] = 0,
@@ -154,7 +155,7 @@ def bank(
     """The acquirer's simulator."""
     from cleartill.simulator.http import serve as serve_bank
 
-    serve_bank(port=port, book_path=book, delay_ms=delay_ms, jitter_ms=jitter_ms)
+    serve_bank(host=host, port=port, book_path=book, delay_ms=delay_ms, jitter_ms=jitter_ms)
 
 
 # ── the data ──────────────────────────────────────────────────────────────────────────────────────────────────────────

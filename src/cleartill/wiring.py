@@ -58,19 +58,7 @@ class Assembly:
 
 def build(settings: Settings, *, role: str) -> Assembly:
     """The parts for one process of ours; `role` is what its connections call themselves."""
-    sight = telemetry(
-        service=settings.dd_service,
-        env=settings.dd_env,
-        version=settings.dd_version,
-        agent_host=settings.dd_agent_host,
-        trace_port=settings.dd_trace_agent_port,
-        statsd_port=settings.dd_dogstatsd_port,
-        traces=settings.dd_trace_enabled,
-        metrics=settings.dd_metrics_enabled,
-        keep_share=settings.trace_keep_share,
-        log_level="DEBUG" if settings.debug else settings.log_level,
-        log_requests=settings.log_requests,
-    )
+    sight = _sight(settings)
     watch, clock = sight.watch, SystemClock()
     engine = connect(settings.database_url, name=f"cleartill {role}", pool_size=settings.database_read_pool + 1)
     pool = ConnectionPool(engine, settings.database_read_pool, watch)
@@ -121,4 +109,20 @@ def build(settings: Settings, *, role: str) -> Assembly:
         breakers=breakers,
         publisher=publisher,
         providers=list(providers.values()),
+    )
+
+
+def _sight(settings: Settings) -> Telemetry:
+    return telemetry(
+        service=settings.dd_service,
+        env=settings.dd_env,
+        version=settings.dd_version,
+        agent_host=settings.dd_agent_host,
+        trace_port=settings.dd_trace_agent_port,
+        statsd_port=settings.dd_dogstatsd_port,
+        traces=settings.dd_trace_enabled,
+        metrics=settings.dd_metrics_enabled,
+        keep_share=settings.trace_keep_share,
+        log_level="DEBUG" if settings.debug else settings.log_level,
+        log_requests=settings.log_requests,
     )

@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
+from cleartill.adapters.postgres.engine import connect
 from real import Room, captured, claim, intent, outcome, refund_intent, rows
 
 IMPOSSIBLE = [
@@ -152,8 +153,6 @@ async def test_the_ledger_sums_to_zero_per_currency(room: Room, database_url: st
 
 
 def test_sessions_carry_their_timeouts(database_url: str) -> None:
-    from cleartill.adapters.postgres.engine import connect
-
     with closing(connect(database_url, name="t", pool_size=1).raw_connection()) as connection:
         cursor = connection.cursor()
         found = {}

@@ -14,7 +14,7 @@ from cleartill.domain.outcome import Unknown
 from cleartill.embedded.postgres import EmbeddedPostgres
 from cleartill.embedded.scratch import free_port, scratch_dir
 from cleartill.ports import Unit, Verdict
-from real import MERCHANT, Proxy, Room, captured, claim, intent, later, open_room, outcome, payment, refund_intent, rows
+from real import Proxy, Room, captured, claim, intent, later, open_room, outcome, payment, refund_intent, rows
 from real.proxy import Prank
 
 WRITER = "application_name = 'cleartill test writer'"
@@ -123,9 +123,7 @@ async def test_a_whole_batch_in_a_lost_commit(database_url: str, proxy: Proxy, p
     assert rows(database_url, "SELECT count(*), sum(amount_minor) FROM ledger_entries") == [(40, 0)]
 
 
-async def test_recorded_stays_recorded_when_the_next_try_fails_too(
-    room: Room, proxy: Proxy, database_url: str
-) -> None:
+async def test_recorded_stays_recorded_when_the_next_try_fails_too(room: Room, proxy: Proxy, database_url: str) -> None:
     """One batch: a unit that is on disk already, and a bad one that has the batch taken apart."""
     good, bad = intent(), intent(payment(metadata={"note": "a\0b"}))
     waiting = [

@@ -1,85 +1,22 @@
-"""The use cases on real books and a scripted provider: refund caps, idempotency, doubt."""
+"""The use cases on real books and a scripted provider: refund caps, and doubt that is resolved."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from cleartill.domain.card import Card, Cvv, Pan, Secret
-from cleartill.domain.errors import (
-    BooksUnavailable,
-    ExceedsLeft,
-    IdempotencyInProgress,
-    IdempotencyKeyReused,
-    ProviderUnavailable,
-)
+from cleartill.domain.errors import BooksUnavailable, ExceedsLeft
 from cleartill.domain.idempotency import Answer
-from cleartill.domain.outcome import Approved, Declined, NotSent, Unknown
-from cleartill.ports import SystemClock, Till, Unit, Verdict
+from cleartill.domain.outcome import Approved, Declined, Unknown
+from cleartill.ports import Till, Unit, Verdict
 from cleartill.usecases.attempt import settle
-from cleartill.usecases.charge import Charge, charge
-from cleartill.usecases.refund import RefundOrder, refund
 from cleartill.usecases.resolve import resolve
 from fakes import Scripted, World
-from real import MERCHANT, Room, later, open_room, origin, rows, till_on
+from real import MERCHANT, origin, rows
+from real.orders import back, id_of, make_due, money, pay, status_of
 
 YES = Approved("bnk_9", "REF9", "00")
-
-
-@pytest.fixture
-def world() -> World:
-    return World(clock=SystemClock())  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def till(room: Room, world: World) -> Till:
-    return till_on(room, world)
-
-
-@pytest.fixture
-async def other(database_url: str, world: World) -> AsyncIterator[Till]:
-    """Another process over the same books and the same bank."""
-    async with open_room(database_url) as room:
-        yield till_on(room, world)
-
-
-def order(**changes: Any) -> Charge:
-    card = Card(Pan("4242424242424242"), 12, 2040, Cvv("123"), Secret("Ada"))
-    fields: dict[str, Any] = {
-        "merchant_id": MERCHANT, "amount_minor": 10_000, "currency": "USD", "payment_method": "credit_card",
-        "card": card, "card_token": None, "provider": None, "order_id": 7, "customer_email": None, "description": None,
-        "metadata": {}, "idempotency_key": "k",
-    }  # fmt: skip
-    return Charge(**(fields | changes))
-
-
-async def pay(till: Till, **changes: Any) -> Answer:
-    return await charge(till, order(**changes), origin(), later(8))
-
-
-async def back(till: Till, payment_id: str, amount: str | None, key: str | None = None) -> Answer:
-    command = RefundOrder(MERCHANT, payment_id, amount, None, {}, key)
-    return await refund(till, command, origin(), later(8))
-
-
-def id_of(answer: Answer) -> str:
-    found: str = json.loads(answer.body)["id"]
-    return found
-
-
-def status_of(url: str) -> list[tuple[Any, ...]]:
-    return rows(url, "SELECT t.status, a.status FROM transactions t JOIN attempts a ON a.transaction_id = t.id")
-
-
-async def make_due(url: str) -> None:
-    rows(url, "UPDATE attempts SET resolve_at = now() WHERE status = 'open'")
-
-
-def money(url: str) -> int:
-    found: int = rows(url, "SELECT coalesce(sum(amount_minor), 0) FROM ledger_entries WHERE account = 'merchant'")[0][0]
-    return found
 
 
 # ── refund caps ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,88 +79,6 @@ async def test_a_declined_refund_gives_its_reservation_back(till: Till, world: W
     assert (await back(till, id_of(paid), "60.00")).status == 201
 
 
-# ── idempotency ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_thirty_two_at_once_in_two_processes_are_one_charge(
-    till: Till, other: Till, world: World, database_url: str
-) -> None:
-    results = await asyncio.gather(*(pay((till, other)[index % 2]) for index in range(32)), return_exceptions=True)
-
-    made = [result for result in results if isinstance(result, Answer)]
-    assert [answer.replayed for answer in made].count(False) == 1
-    assert len({answer.body for answer in made}) == 1
-    assert {type(result) for result in results} <= {Answer, IdempotencyInProgress}
-    assert len(world.bank.asked) == 1
-    assert rows(database_url, "SELECT count(*) FROM transactions") == [(1,)]
-
-
-async def test_a_repeat_gets_the_same_bytes_even_after_the_payment_moved_on(till: Till, world: World) -> None:
-    first = await pay(till, metadata={"z": 1.50, "a": "ü"})
-    await back(till, id_of(first), "1.00")
-    again = await pay(till, metadata={"z": 1.50, "a": "ü"})
-
-    assert (again.status, again.body, again.replayed) == (first.status, first.body, True)
-    assert len(world.bank.asked) == 2
-
-
-async def test_a_key_with_another_body_is_refused(till: Till, world: World) -> None:
-    await pay(till)
-    with pytest.raises(IdempotencyKeyReused):
-        await pay(till, amount_minor=10_001)
-    assert len(world.bank.asked) == 1
-
-
-async def test_a_repeat_while_the_first_runs_is_told_so(till: Till, world: World) -> None:
-    world.bank.hold = asyncio.Event()
-    first = asyncio.create_task(pay(till))
-    while not world.bank.asked:
-        await asyncio.sleep(0.005)
-    with pytest.raises(IdempotencyInProgress):
-        await pay(till)
-    world.bank.hold.set()
-
-    assert (await first).status == 201
-
-
-async def test_in_doubt_then_final(till: Till, world: World, database_url: str) -> None:
-    world.bank.answers(Scripted(Unknown("timeout"), YES))
-    first = await pay(till)
-    repeated = await pay(till)
-    await make_due(database_url)
-    await resolve(till)
-    final = await pay(till)
-
-    assert (first.status, repeated.status, repeated.replayed) == (202, 202, True)
-    assert (final.status, json.loads(final.body)["status"], id_of(final)) == (201, "captured", id_of(first))
-    assert (await pay(till)).body == final.body
-
-
-async def test_what_was_not_sent_frees_the_key(till: Till, world: World, database_url: str) -> None:
-    world.bank.answers(NotSent("connect"))
-    with pytest.raises(ProviderUnavailable):
-        await pay(till)
-
-    assert (await pay(till)).status == 201
-    assert sorted(status_of(database_url)) == [("captured", "approved"), ("failed", "not_sent")]
-
-
-async def test_a_crashed_request_is_overdue_and_stays_so_while_the_resolver_tries(
-    till: Till, world: World, database_url: str
-) -> None:
-    """Its claim answers 202, not 409, from the moment the resolver owns it."""
-    world.bank.answers(MemoryError())  # the process dies in mid-call
-    with pytest.raises(MemoryError):
-        await pay(till)
-    with pytest.raises(IdempotencyInProgress):
-        await pay(till)
-    await make_due(database_url)
-
-    assert (await pay(till)).status == 202
-    await till.backlog.due_attempts(10)  # a resolver took it, and died too
-    assert (await pay(till)).status == 202
-
-
 # ── doubt ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -236,7 +91,7 @@ async def test_found(
 ) -> None:
     world.bank.answers(Scripted(Unknown("timeout"), truth))
     await pay(till)
-    await make_due(database_url)
+    make_due(database_url)
 
     assert await resolve(till) == 1
 
@@ -249,7 +104,7 @@ async def test_found(
 async def test_never(till: Till, world: World, database_url: str) -> None:
     world.bank.answers(Unknown("timeout"))
     await pay(till)
-    await make_due(database_url)
+    make_due(database_url)
     await resolve(till)
 
     assert status_of(database_url) == [("failed", "declined")]
@@ -261,13 +116,13 @@ async def test_not_yet_is_asked_again(till: Till, world: World, database_url: st
     world.bank.answers(Scripted(Unknown("timeout"), YES))
     await pay(till)
     world.bank.away = True
-    await make_due(database_url)
+    make_due(database_url)
     assert await resolve(till) == 1
     assert status_of(database_url) == [("in_doubt", "open")]
     assert await resolve(till) == 0  # put off
 
     world.bank.away = False
-    await make_due(database_url)
+    make_due(database_url)
     assert await resolve(till) == 1
     assert status_of(database_url) == [("captured", "approved")]
     assert rows(database_url, "SELECT tries FROM attempts") == [(2,)]
@@ -277,7 +132,7 @@ async def test_a_refund_in_doubt_is_asked_again_under_its_key(till: Till, world:
     paid = await pay(till)
     world.bank.answers(Scripted(Unknown("timeout"), YES))
     await back(till, id_of(paid), "60.00")
-    await make_due(database_url)
+    make_due(database_url)
     await resolve(till)
 
     asked = [ask.attempt_key for verb, ask in world.bank.asked if verb == "refund"]
@@ -308,7 +163,7 @@ async def test_a_contradiction_asks_for_a_person_and_moves_no_money(
 ) -> None:
     world.bank.answers(Unknown("timeout"))
     first = await pay(till)
-    await make_due(database_url)
+    make_due(database_url)
     await resolve(till)
     loaded = await till.books.load_attempt(MERCHANT, f"{id_of(first)}.authorize.1")
 
@@ -342,7 +197,7 @@ async def test_books_lost_after_the_approval(till: Till, world: World, database_
     assert (answer.status, json.loads(answer.body)["status"]) == (202, "in_doubt")
     assert status_of(database_url) == [("processing", "open")]
     assert money(database_url) == 0
-    await make_due(database_url)
+    make_due(database_url)
     await resolve(till)
     assert status_of(database_url) == [("captured", "approved")]
     assert money(database_url) == 10_000

@@ -109,7 +109,10 @@ async def test_the_first_final_answer_stays(room: Room, database_url: str) -> No
 
 async def test_a_conflict_writes_nothing(room: Room, database_url: str) -> None:
     paid = await captured(room.books)
-    mine, theirs = (await room.books.load(MERCHANT, paid.id)).payment, (await room.books.load(MERCHANT, paid.id)).payment
+    mine, theirs = (
+        (await room.books.load(MERCHANT, paid.id)).payment,
+        (await room.books.load(MERCHANT, paid.id)).payment,
+    )
     assert await room.books.record(refund_intent(theirs, 10)) is Verdict.RECORDED
     before = counts(database_url)
 

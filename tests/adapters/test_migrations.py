@@ -1,6 +1,7 @@
 """Migrations: up, down and up again on a database with data, several at once; `tables` says what they made."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -61,18 +62,12 @@ def test_down_leaves_nothing_behind(fresh: str) -> None:
 async def test_several_at_once_wait_for_each_other(fresh: str) -> None:
     script = "from sys import argv; from cleartill.adapters.postgres.migrate import upgrade; upgrade(argv[1])"
     runs = [
-        await asyncio.create_subprocess_exec(_python(), "-c", script, fresh, stderr=asyncio.subprocess.DEVNULL)
+        await asyncio.create_subprocess_exec(sys.executable, "-c", script, fresh, stderr=asyncio.subprocess.DEVNULL)
         for _ in range(3)
     ]
 
     assert [await run.wait() for run in runs] == [0, 0, 0]
     assert rows(fresh, "SELECT version_num FROM alembic_version") == [(_head(),)]
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable
 
 
 def _head() -> str | None:

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from cleartill.api.arrival import REFUSAL
+from cleartill.api.errors import RequestTooSlow
 from cleartill.domain import errors
 from cleartill.domain.merchant import DEMO_API_KEY
 from cleartill.domain.outcome import NotSent, Unknown
@@ -106,6 +108,7 @@ async def test_an_unexpected_error_says_where_but_not_what(
         ("PUT", PROCESS, 405, "method_not_allowed"),
         ("DELETE", "/api/v1/payments/pay_1", 405, "method_not_allowed"),
         ("POST", "/health", 405, "method_not_allowed"),
+        ("GET", "/docs/files/nothing", 404, "not_found"),
     ],
 )
 async def test_the_router_refuses_with_problems_too(
@@ -175,9 +178,9 @@ async def test_books_away_is_503(client: httpx.AsyncClient, world: World) -> Non
     assert world.bank.asked == []
 
 
-async def test_a_slow_body_is_408(app: FastAPI, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cleartill.api.body.READ_WITHIN_S", 0.001)
-    sent = await _with_body(app, [{"type": "http.request", "body": b'{"amount"', "more_body": True}])
+async def test_a_body_that_the_server_has_refused_is_on_record_as_that(app: FastAPI, world: World) -> None:
+    part = {"type": "http.request", "body": b'{"amount"', "more_body": True}
+    sent = await _with_body(app, [part, {"type": "http.disconnect"}], {REFUSAL: RequestTooSlow("late")})
     assert sent[0]["status"] == 408
     assert json.loads(sent[1]["body"])["code"] == "request_timeout"
     assert world.memory.rows == 0
@@ -191,7 +194,9 @@ async def test_a_body_that_ends_early_is_400(app: FastAPI, world: World) -> None
     assert world.memory.rows == 0
 
 
-async def _with_body(app: FastAPI, messages: list[dict[str, object]]) -> list[dict[str, object]]:
+async def _with_body(
+    app: FastAPI, messages: list[dict[str, object]], known: dict[str, object] | None = None
+) -> list[dict[str, object]]:
     """Post the messages, then nothing more ever."""
     sent: list[dict[str, object]] = []
     waiting = list(messages)
@@ -217,6 +222,7 @@ async def _with_body(app: FastAPI, messages: list[dict[str, object]]) -> list[di
         "root_path": "",
         "query_string": b"",
         "headers": headers,
+        **(known or {}),
     }
     await app(scope, receive, send)  # type: ignore[arg-type]
     return sent

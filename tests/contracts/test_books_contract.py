@@ -1,10 +1,9 @@
 """What every Books, Reads and Backlog must do: one suite, on the fakes and on PostgreSQL."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,43 +14,18 @@ from cleartill.domain.errors import BooksUnavailable, NotFound
 from cleartill.domain.events import MerchantCreated
 from cleartill.domain.merchant import ApiKey, Merchant, Scope
 from cleartill.domain.outcome import Approved, Declined, NotSent, Outcome, Unknown
-from cleartill.ports import Backlog, Books, Lease, Published, Reads, SystemClock, Unit, Verdict
-from fakes import World
-from real import MERCHANT, captured, claim, intent, open_room, origin, outcome, payment, refund_intent, rows
+from cleartill.ports import Lease, Published, Unit, Verdict
+from real import MERCHANT, captured, claim, intent, origin, outcome, payment, refund_intent
+from real.house import House, fake_house, postgres_house
 
 OTHER = "merchant_456"
 
 
-@dataclass
-class House:
-    books: Books
-    reads: Reads
-    backlog: Backlog
-    make_due: Callable[[], Awaitable[None]]
-    """Brings the time of every open attempt."""
-
-
 @pytest.fixture(params=["fake", "postgres"])
 async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    if request.param == "fake":
-        world = World(clock=SystemClock())  # type: ignore[arg-type]
-
-        async def bring_forward() -> None:
-            for key in world.memory.resolve_at:
-                world.memory.resolve_at[key] = world.clock.now()
-
-        yield House(world.books, world.reads, world.backlog, bring_forward)
-        return
-    url = request.getfixturevalue("database_url")
-    async with open_room(url) as room:
-
-        async def make_due() -> None:
-            await asyncio.to_thread(rows, url, "UPDATE attempts SET resolve_at = now() WHERE status = 'open'")
-
-        yield House(room.books, room.reads, room.backlog, make_due)
-
-
-# ── units ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    opened = fake_house() if request.param == "fake" else postgres_house(request.getfixturevalue("database_url"))
+    async with opened as house:
+        yield house
 
 
 async def test_what_was_recorded_can_be_loaded(house: House) -> None:
@@ -144,9 +118,6 @@ async def test_nothing_is_found_that_is_not_there_or_not_yours(house: House) -> 
         await house.books.card(MERCHANT, "card_nothing")
 
 
-# ── claims ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_a_key_has_one_holder(house: House) -> None:
     unit = intent(under=claim("k"))
     await house.books.record(unit)
@@ -214,9 +185,6 @@ async def test_a_claim_of_the_resolver_is_overdue_and_stays_so(house: House) -> 
     assert (due.overdue, put_off.overdue) == (True, True)
 
 
-# ── cards, merchants, keys ───────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _card(token: str, version: int = 1) -> SealedCard:
     summary = CardSummary("visa", "4242", "424242", 12, 2030, "f" * 64, token)
     return SealedCard(token, MERCHANT, version, b"\x00\xff" + token.encode(), summary)
@@ -252,9 +220,6 @@ async def test_a_merchant_is_added_once(house: House) -> None:
 
     assert await house.reads.api_key(key.prefix) == key
     assert await house.reads.api_key("sk_test_nobody00") is None
-
-
-# ── the story and the outbox ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_the_timeline_tells_every_fact_in_order(house: House) -> None:
@@ -300,9 +265,6 @@ async def test_partitions_are_shared(house: House) -> None:
 
     assert len(first.epochs) == len(second.epochs) == 8
     assert not first.epochs.keys() & second.epochs.keys()
-
-
-# ── due attempts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_an_attempt_is_due_once_and_put_off(house: House) -> None:

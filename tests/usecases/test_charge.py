@@ -14,10 +14,11 @@ from cleartill.domain.errors import (
     NotFound,
     ProviderUnavailable,
 )
+from cleartill.domain.idempotency import Claim
 from cleartill.domain.merchant import DEMO_MERCHANT_ID
 from cleartill.domain.outcome import Approved, Declined, NotSent, Unknown
 from cleartill.ports import Authorization, Unit
-from fakes import OTHER_MERCHANT_ID, World
+from fakes import OTHER_MERCHANT_ID, Held, World
 
 
 def body(answer: Any) -> dict[str, Any]:
@@ -179,10 +180,6 @@ async def test_a_key_in_doubt_answers_202_then_the_final_answer(world: World, pa
 
 async def test_a_key_freed_between_two_looks_is_in_progress(world: World, pay: Any) -> None:
     """The first request holds the key, and turns out not to have been sent just before the second looks."""
-    from fakes.memory import Held
-
-    from cleartill.domain.idempotency import Claim
-
     held = Held(Claim(DEMO_MERCHANT_ID, "process", "k", ""), "pay_1", None, None)
     at = (DEMO_MERCHANT_ID, "process", "k")
     world.memory.claims[at] = held

@@ -5,19 +5,25 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from cleartill.api import docs as description
 from cleartill.api import health, payments, refunds, timeline
 from cleartill.api.arrival import Arrivals
 from cleartill.api.desk import Desk
-from cleartill.api.errors import answer_problem
-from cleartill.domain.errors import CleartillError
 from cleartill.ports import Till
 
 # The flight record sees everything already; FastAPI's own would cost on every request and record exception messages.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 _ROUTERS = (payments.router, refunds.router, timeline.router, health.router, description.router)
+
+
+class _Application(FastAPI):
+    """Arrivals and the router, nothing between: Starlette and FastAPI would put five middlewares there that our routes
+    and our one table of problems leave without work. Middleware or exception handlers added to it have no effect."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Arrivals(self.router, self.state.desk.till)
 
 
 def create_app(till: Till, *, environment: str, version: str, docs: bool = True, drain_s: float = 25.0) -> FastAPI:
@@ -32,7 +38,7 @@ def create_app(till: Till, *, environment: str, version: str, docs: bool = True,
         yield
         await desk.drain(drain_s)
 
-    app = FastAPI(
+    app = _Application(
         title="cleartill",
         version=version,
         openapi_url=None,
@@ -41,9 +47,6 @@ def create_app(till: Till, *, environment: str, version: str, docs: bool = True,
         telemetry=_NO_TELEMETRY,
     )
     app.state.desk, app.state.docs = desk, docs
-    app.add_middleware(Arrivals, till=till)
-    for refused in (HTTPException, CleartillError):
-        app.add_exception_handler(refused, answer_problem)
     for router in _ROUTERS:
         # Not include_router: it would match every request twice and wrap every route anew.
         app.router.routes.extend(router.routes)

@@ -15,6 +15,8 @@ from cleartill.domain.ids import new_id
 from cleartill.ports import Origin, Till, Visit
 
 MAX_HEADER_BYTES = 16 * 1024
+REFUSAL = "cleartill.refusal"
+"""In a scope: what `protocol` has answered the request with, whose rest will not come."""
 _READ = frozenset(
     {
         b"authorization",
@@ -60,7 +62,8 @@ def about(request: Request, id: str) -> None:
 
 
 class Arrivals:
-    """Pure ASGI. `/x/` is taken as `/x`, without a redirect that would lose a POST's body."""
+    """Pure ASGI, and all there is between server and router: what is raised in there becomes a problem here.
+    `/x/` is taken as `/x`, without a redirect that would lose a POST's body."""
 
     def __init__(self, app: ASGIApp, till: Till) -> None:
         self._app, self._till = app, till
@@ -82,11 +85,7 @@ class Arrivals:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = message["headers"] = list(message["headers"])
-                headers.append((b"x-request-id", visit.request_id.encode("latin-1")))
-                headers.append(_NO_SNIFF)
-                if not path.startswith("/docs"):
-                    headers.append(_NO_STORE)
+                message["headers"] = [*message["headers"], *headers_of_all(visit, path)]
             await send(message)
 
         try:
@@ -102,10 +101,17 @@ class Arrivals:
             await problem(scope, exc)(scope, receive, answer)
 
 
+def headers_of_all(visit: Visit, path: str = "/") -> list[tuple[bytes, bytes]]:
+    """The headers that every answer carries."""
+    headers = [(b"x-request-id", visit.request_id.encode("latin-1")), _NO_SNIFF]
+    return headers if path.startswith("/docs") else [*headers, _NO_STORE]
+
+
 def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Exception | None]:
-    """The headers we read, and what is wrong with them."""
+    """The headers we read, and what is wrong with them. The target counts as a header: it is bounded like one."""
     found: dict[bytes, bytes] = {}
-    size, refusal = 0, None
+    refusal: Exception | None = None
+    size = len(scope["raw_path"]) + len(scope["query_string"])
     for name, value in scope["headers"]:
         size += len(name) + len(value) + 4  # ": " and CRLF
         if name in _READ:
@@ -113,7 +119,7 @@ def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Exception | None]:
                 refusal = MalformedRequest(f"The header {name.decode()} was sent more than once")
             found[name] = value
     if size > MAX_HEADER_BYTES:
-        refusal = HeadersTooLarge(f"Headers may take {MAX_HEADER_BYTES} bytes in all")  # type: ignore[assignment]
+        refusal = HeadersTooLarge(f"Headers may take {MAX_HEADER_BYTES} bytes in all")
     return found, refusal
 
 

@@ -1,6 +1,6 @@
-"""Reading a request's JSON body: bounded in size and time, parsed exactly, then checked against its model."""
+"""Reading a request's JSON body: bounded in size (and in time, by `protocol`), parsed exactly, then checked against
+its model."""
 
-import asyncio
 import json
 import re
 from typing import Any, NoReturn, TypeVar
@@ -9,19 +9,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
-from cleartill.api.arrival import arrival
-from cleartill.api.errors import (
-    BodyTooLarge,
-    FieldError,
-    InvalidBody,
-    MalformedRequest,
-    RequestTooSlow,
-    UnsupportedMediaType,
-)
+from cleartill.api.arrival import REFUSAL, arrival
+from cleartill.api.errors import BodyTooLarge, FieldError, InvalidBody, MalformedRequest, UnsupportedMediaType
 from cleartill.api.pan import holds_pan
 
 MAX_BODY_BYTES = 64 * 1024
-READ_WITHIN_S = 10.0
 MAX_ERRORS = 20
 
 _JSON_MEDIA_TYPE = re.compile(rb'application/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)?', re.IGNORECASE)
@@ -84,20 +76,16 @@ async def _read(request: Request) -> bytes:
     """All of the body, or nothing: too large, it is not read to its end."""
     parts: list[bytes] = []
     size, more = 0, True
-    try:
-        async with asyncio.timeout(READ_WITHIN_S):
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise MalformedRequest("The request ended before its body did")
-                part = message.get("body", b"")
-                size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise BodyTooLarge(f"A body may take {MAX_BODY_BYTES} bytes")
-                parts.append(part)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise RequestTooSlow("The body did not arrive in time") from None
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise request.scope.get(REFUSAL) or MalformedRequest("The request ended before its body did")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"A body may take {MAX_BODY_BYTES} bytes")
+        parts.append(part)
+        more = message.get("more_body", False)
     return b"".join(parts)
 
 

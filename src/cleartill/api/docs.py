@@ -1,6 +1,5 @@
 """The API's description: OpenAPI, its page under `/docs`, and what `/` says."""
 
-from importlib.util import find_spec
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -97,5 +96,4 @@ def add_docs(app: FastAPI, version: str) -> None:
 
     app.add_route(OPENAPI_PATH, openapi, include_in_schema=False)
     app.add_route("/docs", page, include_in_schema=False)
-    if find_spec("fastapi_offline"):
-        app.mount("/docs/files", StaticFiles(packages=[("fastapi_offline", "static")]))
+    app.mount("/docs/files", StaticFiles(packages=[("fastapi_offline", "static")]))

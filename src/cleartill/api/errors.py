@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -162,11 +161,6 @@ def _render(
     if status == 422:
         body["errors"] = [{"field": error.field, "reason": error.reason} for error in errors]
     return Response(json.dumps(body), status, headers, MEDIA_TYPE)
-
-
-async def answer_problem(request: Request, exc: Exception) -> Response:
-    """FastAPI's exception handler for all that is foreseen."""
-    return problem(request.scope, exc)
 
 
 def _log_unexpected(scope: Scope, exc: Exception) -> None:

@@ -8,8 +8,8 @@ _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _RANDOM_BYTES = 10
 _AT_ONCE = 400
 
-# os.urandom gives up the GIL, which costs 17 µs a call when other threads want it (1.4 µs when none does), and a payment
-# needs eight ids: so randomness is drawn for many at once. A list's pop is atomic; a fork must not share what is left.
+# os.urandom gives up the GIL, which costs 17 µs a call when other threads want it (1.4 µs when none does), and a
+# payment needs eight ids: so it is drawn for many at once. A list's pop is atomic; a fork must not share what is left.
 _drawn: list[bytes] = []
 os.register_at_fork(after_in_child=_drawn.clear)
 

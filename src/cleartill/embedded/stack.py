@@ -48,7 +48,7 @@ class Stack:
         self._start_telemetry(undo)
         if not self._given("bank", "BANKING_API_URL"):
             port = str(self.ports["bank"])
-            command = ["bank", "--port", port, "--book", str(self.data / "bank.sqlite3")]
+            command = ["bank", "--port", port, "--book", str(self.data / "bank.jsonl")]
             bank = self._program("bank", command, undo, health=f"http://127.0.0.1:{port}/health")
             self.where["bank"] = self.environment["BANKING_API_URL"] = f"http://127.0.0.1:{port}"
             self._said(bank.name, self.where["bank"])
@@ -59,7 +59,7 @@ class Stack:
         serve = ["serve", "--port", str(self.ports["api"]), "--processes", str(api_processes)]
         self._program("api", serve, undo, health=f"{api}/health/live")
         self._program("worker", ["work"], undo)
-        self.where |= {"api": api, "console": f"{api}/console/"}
+        self.where["api"] = api
         undo.callback((self.data / "up.json").unlink, missing_ok=True)
         self._write_up_json()
         self._welcome()
@@ -176,7 +176,6 @@ class Stack:
     def _welcome(self) -> None:
         table = Table(title="cleartill is up", box=None, show_header=False, title_justify="left", title_style="bold")
         table.add_row("API", f"{self.where['api']}  (docs at /docs)")
-        table.add_row("console", f"{self.where['console']}  demo@merchant.example")
         table.add_row("demo key", DEMO_API_KEY)
         if self.agent:
             table.add_row("traces", self.agent.page)

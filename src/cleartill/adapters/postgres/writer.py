@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -117,8 +116,8 @@ class Writer:
                 log.exception("a batch failed")
                 done = [(waiting, error) for waiting in batch]
             self._deliver(done)
-            left = set(batch).difference(waiting for waiting, _ in done)
-            if left:
+            told = {waiting for waiting, _ in done}
+            if left := [waiting for waiting in batch if waiting not in told]:
                 self._requeue(left, progressed=bool(done))
         self._hang_up()
 
@@ -157,16 +156,16 @@ class Writer:
             taken.update(waiting.keys)
         queue.extendleft(reversed(passed_over))
 
-    def _requeue(self, left: Iterable[_Waiting], *, progressed: bool) -> None:
-        """Another writer held their rows: once more, until their patience ends."""
+    def _requeue(self, left: list[_Waiting], *, progressed: bool) -> None:
+        """Another writer held their rows: once more, in their order, until their patience ends."""
         now = time.monotonic()
         tired = [waiting for waiting in left if waiting.give_up < now]
         self._deliver([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
         with self._ready:
-            for waiting in left:
+            for waiting in reversed(left):
                 if waiting.give_up >= now:
                     (self._intents if waiting.unit.is_intent else self._outcomes).appendleft(waiting)
-        self._watch.count("books.requeued", sum(1 for _ in left))
+        self._watch.count("books.requeued", len(left))
         if not progressed:
             time.sleep(_NO_PROGRESS_S)
 
