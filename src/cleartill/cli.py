@@ -290,8 +290,8 @@ async def _show_depths(settings: Settings) -> None:
 
     async with build(settings, role="doctor").running() as till:
         table = Table("gauge", "value", title=time.strftime("%H:%M:%S"), box=None)
-        for name, value in (await till.backlog.depths()).items():
-            table.add_row(name, f"{value:g}")
+        for depth in await till.backlog.depths():
+            table.add_row(" ".join((depth.name, *depth.tags.values())), f"{depth.value:g}")
         say.print(table)
 
 

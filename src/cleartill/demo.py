@@ -1,5 +1,6 @@
 """The demo merchant with its documented keys, and a payment of every outcome for those who want to look around."""
 
+import json
 import time
 from collections.abc import Callable
 from secrets import token_hex
@@ -7,6 +8,7 @@ from secrets import token_hex
 from cleartill.domain.card import Card, Cvv, Pan, Secret
 from cleartill.domain.errors import CleartillError
 from cleartill.domain.merchant import DEMO_ADMIN_KEY, DEMO_API_KEY, DEMO_MERCHANT_ID, MERCHANT_SCOPES, Scope
+from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Origin, Till
 from cleartill.simulator.cards import TEST_CARDS
 from cleartill.usecases.charge import Charge, charge
@@ -58,11 +60,11 @@ async def fill(till: Till, say: Callable[[str], None]) -> None:
         )
         try:
             made = await charge(till, command, _origin(), time.monotonic() + BUDGET_S)
-            say(f"  {card.name:<22} {made.status}")
+            payment = json.loads(made.body)
+            say(f"  {card.name:<22} {payment['status']}")
         except CleartillError as error:
             say(f"  {card.name:<22} {error}")
             continue
-        if '"status":"captured"' in made.body:
-            payment_id = made.body.partition('"id":"')[2].partition('"')[0]
-            order = RefundOrder(DEMO_MERCHANT_ID, payment_id, "5.00" if number % 2 else None, "demo", {}, None)
+        if payment["status"] == PaymentStatus.CAPTURED:
+            order = RefundOrder(DEMO_MERCHANT_ID, payment["id"], "5.00" if number % 2 else None, "demo", {}, None)
             await refund(till, order, _origin(), time.monotonic() + BUDGET_S)

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     `DATABASE_URL_FILE`, `REDIS_URL_FILE`. Production refuses the development secrets.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     env: Literal["development", "test", "staging", "production"] = "development"
     debug: bool = False
@@ -27,13 +27,12 @@ class Settings(BaseSettings):
     api_port: Annotated[int, Field(ge=1, le=65535)] = 8000
     api_processes: Annotated[int, Field(ge=1, le=64)] = 1
 
-    database_url: str = "postgresql://cleartill:cleartill@127.0.0.1:5432/cleartill"
-    database_replica_url: str | None = None
+    database_url: Annotated[str, Field(repr=False)] = "postgresql://cleartill:cleartill@127.0.0.1:5432/cleartill"
     database_read_pool: Annotated[int, Field(ge=1, le=64)] = 4
     database_unsafe_durability: bool = False
     """Let a PostgreSQL with fsync off be used: for tests only, refused in production."""
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: Annotated[str, Field(repr=False)] = "redis://127.0.0.1:6379/0"
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     kafka_topic: str = "cleartill.events"
 

@@ -25,8 +25,8 @@ class Worker:
 
 
 async def _depths(till: Till, _owner: str) -> int:
-    for name, value in (await till.backlog.depths()).items():
-        till.watch.gauge(name, value)
+    for depth in await till.backlog.depths():
+        till.watch.gauge(depth.name, depth.value, **depth.tags)
     return 0
 
 

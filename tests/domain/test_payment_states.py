@@ -133,7 +133,7 @@ def test_a_refund_is_above_zero_and_at_most_what_is_left(amount: int) -> None:
     with pytest.raises(ExceedsLeft) as refused:
         made.refund(amount, at=AT, trace_id="t")
     assert refused.value.left_minor == 1_000
-    assert "10.0 USD" in str(refused.value)
+    assert "10.00 USD" in str(refused.value)
 
 
 @pytest.mark.parametrize(

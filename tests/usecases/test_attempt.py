@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cleartill.domain.attempt import AttemptStatus
-from cleartill.domain.errors import BooksUnavailable
+from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.domain.merchant import DEMO_MERCHANT_ID
 from cleartill.domain.outcome import Approved, Declined, NotSent, Unknown
 from cleartill.domain.payment import Payment
@@ -128,6 +128,17 @@ async def test_books_away_leave_it_open(doubtful: World) -> None:
     assert (answer.status, json.loads(answer.body)["status"]) == (202, "in_doubt")
     assert doubtful.memory.balance("merchant", "USD") == 0
     assert (await settle(doubtful.till, await load(doubtful), YES, HERE)).status == 201
+
+
+async def test_an_outcome_that_the_books_refuse_is_no_error_for_the_caller(doubtful: World) -> None:
+    def refuse(_unit: Unit) -> None:
+        raise CleartillError("The books refused a unit")
+
+    doubtful.books.before_record = refuse
+    answer = await settle(doubtful.till, await load(doubtful), YES, HERE)
+
+    assert (answer.status, json.loads(answer.body)["status"]) == (202, "in_doubt")
+    assert (await load(doubtful)).attempt.status is AttemptStatus.OPEN  # type: ignore[union-attr]
 
 
 async def test_the_end_of_the_process_is_written_down_as_doubt(world: World, pay: Any) -> None:

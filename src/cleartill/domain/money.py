@@ -52,6 +52,11 @@ def parse_minor(text: str, currency: str) -> int:
     return amount_minor
 
 
+def written(amount_minor: int, currency: str) -> str:
+    """For people, with all decimals of the currency: 400, USD → `4.00 USD`."""
+    return f"{major(amount_minor, currency):.{exponent(currency)}f} {currency}"
+
+
 def major(amount_minor: int, currency: str) -> int | float:
     """Major units as the JSON number callers read: 9999, USD → 99.99; 500, JPY → 500.
 

@@ -38,7 +38,8 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may have happened. `reason` is one word of ours: timeout, reset, server_error, unreadable, cancelled."""
+    """It may have happened. `reason` is one word of ours: timeout, reset, server_error, unreadable, expired,
+    cancelled."""
 
     reason: str
 

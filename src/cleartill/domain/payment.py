@@ -13,7 +13,7 @@ from cleartill.domain.card import CardSummary
 from cleartill.domain.errors import ExceedsLeft, ForbiddenStep, InDoubtNow
 from cleartill.domain.events import Fact, timestamp
 from cleartill.domain.ids import new_id
-from cleartill.domain.money import major
+from cleartill.domain.money import major, written
 from cleartill.domain.outcome import Approved, Declined, NotSent, Outcome, Unknown
 from cleartill.domain.refund import Refund
 from cleartill.domain.states import PAYMENT_STEPS, PaymentStatus, RefundStatus, step
@@ -126,7 +126,7 @@ class Payment:
         left = self.left_to_refund_minor
         amount_minor = left if amount_minor is None else amount_minor
         if not 0 < amount_minor <= left:
-            raise ExceedsLeft("refund", left, f"{major(left, self.currency)} {self.currency}")
+            raise ExceedsLeft("refund", left, written(left, self.currency))
         self.refund_reserved_minor += amount_minor
         self.refund_count += 1
         self.updated_at = at

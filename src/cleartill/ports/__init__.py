@@ -3,7 +3,7 @@
 `Till` bundles them; `wiring` fills it. Nothing here imports a third-party library.
 """
 
-from cleartill.ports.backlog import Backlog, Lease, OutboxRow, Published, Publisher
+from cleartill.ports.backlog import Backlog, Depth, Lease, OutboxRow, Published, Publisher
 from cleartill.ports.books import Books, Loaded, Reads, Step, Unit, Verdict
 from cleartill.ports.clock import Clock, SystemClock
 from cleartill.ports.providers import Authorization, Breakers, Provider, Providers, Reversal
@@ -18,6 +18,7 @@ __all__ = [
     "Books",
     "Breakers",
     "Clock",
+    "Depth",
     "Flights",
     "Hop",
     "Lease",

@@ -1,7 +1,7 @@
 """Work that waits for a worker, and where it goes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cleartill.domain.attempt import Attempt
@@ -39,6 +39,15 @@ class Lease:
     """Epoch by partition."""
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A gauge of the catalogue, with its value and tags."""
+
+    name: str
+    value: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
 class Backlog(Protocol):
     """Due work, claimed by any number of workers (FOR UPDATE SKIP LOCKED, leases on the database's clock)."""
 
@@ -58,8 +67,8 @@ class Backlog(Protocol):
         """How many rows were marked; rows of partitions whose lease was lost are not."""
         ...
 
-    async def depths(self) -> Mapping[str, float]:
-        """How much waits and for how long, by the catalogue's gauge names."""
+    async def depths(self) -> list[Depth]:
+        """How much waits, and for how long."""
         ...
 
     async def cards_not_under(self, key_version: int, limit: int) -> list[SealedCard]: ...

@@ -57,13 +57,15 @@ DECLINE_CODES = {
 """ISO 8583 data element 39 (and N7 of the card schemes) → our decline code. 1A: the cardholder must
 authenticate. Any other no is `card_declined`."""
 
+_EXPIRED = (HTTPStatus.GONE, "expired")
 REFUSALS: dict[tuple[int, str | None], Outcome] = {
     (HTTPStatus.BAD_REQUEST, "bad_request"): Declined("processing_error"),
-    (HTTPStatus.GONE, "expired"): Declined("not_charged"),
+    _EXPIRED: Declined("not_charged"),
     (HTTPStatus.CONFLICT, "cancelled"): Declined("not_charged"),
 }
 """The bank's own words for: this request did nothing, and none under its reference did or will. It looks for the
-reference before it looks at the time; and what it cannot read now it could not read before, a repeat being the same."""
+reference before it looks at the time; and what it cannot read now it could not read before, a repeat being the same.
+But a reversal is sent again with more time: that one try came too late says nothing about the others."""
 
 
 def authorization_document(ask: Authorization) -> dict[str, Any]:
@@ -102,7 +104,10 @@ def outcome_of(reply: Reply, kind: str, ask: Authorization | Reversal) -> Outcom
     if not isinstance(answer, dict):
         return Unknown("unreadable")
     if reply.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
-        return REFUSALS.get((reply.status, _text(answer, "code", 64)), Unknown("unreadable"))
+        said = (reply.status, _text(answer, "code", 64))
+        if said == _EXPIRED and isinstance(ask, Reversal):
+            return Unknown("expired")
+        return REFUSALS.get(said, Unknown("unreadable"))
     outcome = _verdict(answer, ask.attempt_key)
     if outcome is None or answer.get("kind") != kind:
         return Unknown("unreadable")

@@ -41,6 +41,8 @@ class _Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {_ABORT: self._abort}  # type: ignore[dict-item]
 
     def _abort(self) -> None:
+        if self.transport.is_closing():  # the caller has left already
+            return
         endpoint = self.transport.get_extra_info("socket")
         # Linger 0: closing sends RST instead of FIN, as a crashing peer or an impatient middlebox does.
         endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -68,7 +68,7 @@ _METRICS = (
     _metric("distribution", "books.commit", "millisecond", "", "From a batch's beginning to its commit."),
     _metric("count", "books.conflict", "unit", "", "Units refused because the payment had moved."),
     _metric("count", "books.unavailable", "unit", "", "Units that the books could not take."),
-    _metric("count", "books.requeued", "unit", "", "Units written again after a connection was lost."),
+    _metric("count", "books.requeued", "unit", "", "Units to come again: row held, or connection lost."),
     _metric("distribution", "pool.wait", "millisecond", "", "Waiting for a connection to read with."),
     _metric("distribution", "vault.latency", "millisecond", "operation", "Sealing and opening cards."),
     # trust

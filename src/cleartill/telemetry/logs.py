@@ -201,7 +201,7 @@ class Records:
         """The line of a fact that is on disk."""
         if not self._ordinary and fact.type not in DESERVING:
             return
-        payment, moved = unit.payment, unit.refund or unit.payment
+        seen = fact.data  # the object right after this fact; the unit may hold later ones
         fields = {
             "event": fact.type,
             "request_id": unit.origin.request_id,
@@ -210,11 +210,11 @@ class Records:
             "subject_id": fact.subject_id,
             "event_id": fact.id,
             "sequence": fact.seq,
-            "status": moved.status,
-            "amount_minor": moved.amount_minor,
-            "currency": moved.currency,
-            "provider": payment.provider,
-            "decline_code": moved.decline.code if moved.decline else None,
+            "status": seen["status"],
+            "amount_minor": seen["amount_minor"],
+            "currency": seen["currency"],
+            "provider": seen["provider"],
+            "decline_code": seen["decline"]["code"] if seen["decline"] else None,
         }
         origin = unit.origin
         said = {name: value for name, value in fields.items() if value is not None}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from cleartill.domain.answers import answer
 from cleartill.domain.attempt import Attempt, AttemptKind, AttemptStatus
 from cleartill.domain.errors import (
-    BooksUnavailable,
+    CleartillError,
     ForbiddenStep,
     IdempotencyInProgress,
     ProviderUnavailable,
@@ -91,32 +91,36 @@ async def perform(till: Till, provider: Provider, intent: Unit, ask: Ask) -> Ans
         # Only the end of the process cancels an owned operation: say what is known, then go.
         await settle(till, asked, Unknown("cancelled"), intent.origin)
         raise
-    settled = await settle(till, asked, outcome, intent.origin)
-    if isinstance(outcome, NotSent):
-        raise ProviderUnavailable("The provider cannot be asked now; nothing was sent")
-    return settled
+    return await settle(till, asked, outcome, intent.origin)
 
 
 async def settle(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -> Answer:
     """Record what became of an attempt, exactly once, whoever else is trying to; the answer as it now stands.
 
     If the payment moved meanwhile it is loaded and decided again; if the books stay away the caller hears "in doubt"
-    and the resolver finishes the work.
+    and the resolver finishes the work. Raises ProviderUnavailable once it is written down that nothing was sent: until
+    then the resolver may send it.
     """
     for _ in range(SETTLE_TRIES):
         attempt = loaded.attempt
         assert attempt is not None
         if attempt.status is not AttemptStatus.OPEN:
             return await _already_settled(till, loaded, outcome, origin)
+        if isinstance(outcome, NotSent) and attempt.tries:
+            # The resolver has taken over (we were frozen): it may be sending just now what we did not.
+            outcome = Unknown(outcome.reason)
         unit = _outcome_unit(till, loaded, outcome, origin)
         if unit is None:  # still in doubt: nothing new to say
             return answer(attempt.kind, loaded.payment, loaded.refund)
         try:
-            if await till.books.record(unit) is Verdict.RECORDED:
-                return answer(attempt.kind, loaded.payment, loaded.refund)
-            loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
-        except BooksUnavailable:
+            if await till.books.record(unit) is not Verdict.RECORDED:
+                loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
+                continue
+        except CleartillError:  # away for too long, or refusing what the provider said
             break
+        if isinstance(outcome, NotSent):
+            raise ProviderUnavailable("The provider cannot be asked now; nothing was sent")
+        return answer(attempt.kind, loaded.payment, loaded.refund)
     return _in_doubt(loaded)
 
 

@@ -1,6 +1,6 @@
 """The Backlog port: due work, claimed with SKIP LOCKED, leased on the database's clock, fenced by epochs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import orjson
 from sqlalchemy import Connection, bindparam, select, text, update
@@ -9,7 +9,7 @@ from cleartill.adapters.postgres import rows, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
 from cleartill.domain.attempt import Attempt
 from cleartill.domain.card import SealedCard
-from cleartill.ports import Lease, Origin, OutboxRow, Published
+from cleartill.ports import Depth, Lease, Origin, OutboxRow, Published
 
 LEASE_S = 30
 _DUE = text("""
@@ -41,14 +41,13 @@ WHERE o.merchant_id = r.merchant_id AND o.subject_id = r.subject_id AND o.seq = 
     AND EXISTS (SELECT FROM outbox_leases l WHERE l.shard = r.shard AND l.epoch = r.epoch)
 """)
 
-_DEPTHS = text("""
-SELECT o.pending AS "outbox.pending", o.oldest_s AS "outbox.oldest_s",
-    d.count AS "in_doubt.count", d.oldest_s AS "in_doubt.oldest_s", d.amount AS "in_doubt.amount"
-FROM (SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s
-        FROM outbox WHERE published_at IS NULL) o,
-    (SELECT count(*) AS count, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s,
-        coalesce(sum(amount_minor), 0) AS amount
-        FROM attempts WHERE status = 'open' AND (tries > 0 OR reason IS NOT NULL)) d
+_OUTBOX_DEPTH = text("""
+SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s
+FROM outbox WHERE published_at IS NULL
+""")
+_DOUBT_DEPTH = text("""
+SELECT currency, count(*) AS open, extract(epoch FROM now() - min(created_at)) AS oldest_s, sum(amount_minor) AS amount
+FROM attempts WHERE status = 'open' AND (tries > 0 OR reason IS NOT NULL) GROUP BY currency
 """)
 
 
@@ -113,9 +112,19 @@ class PostgresBacklog:
         reports_json = orjson.dumps(document).decode()
         return await self._pool.run(lambda connection: connection.execute(_MARK, {"reports": reports_json}).rowcount)
 
-    async def depths(self) -> Mapping[str, float]:
-        row = (await self._pool.run(lambda connection: connection.execute(_DEPTHS).one()))._mapping
-        return {name: float(row[name]) for name in row}
+    async def depths(self) -> list[Depth]:
+        def work(connection: Connection) -> list[Depth]:
+            outbox = connection.execute(_OUTBOX_DEPTH).one()
+            doubts = connection.execute(_DOUBT_DEPTH).all()
+            return [
+                Depth("outbox.pending", float(outbox.pending)),
+                Depth("outbox.oldest_s", float(outbox.oldest_s)),
+                Depth("in_doubt.count", float(sum(row.open for row in doubts))),
+                Depth("in_doubt.oldest_s", max((float(row.oldest_s) for row in doubts), default=0.0)),
+                *(Depth("in_doubt.amount", float(row.amount), {"currency": row.currency}) for row in doubts),
+            ]
+
+        return await self._pool.run(work)
 
     async def cards_not_under(self, key_version: int, limit: int) -> list[SealedCard]:
         c = tables.card_vault.c

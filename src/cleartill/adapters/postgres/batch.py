@@ -1,7 +1,7 @@
 """One transaction over a batch of units, in fixed phases.
 
     (a) lock    the payments the batch touches, in id order, skipping what another writer holds
-    (b) decide  in Python: whose version still stands
+    (b) decide  in Python: whose version still stands, and whose attempt is still its own to call unsent
     (c) claim   the survivors' idempotency keys, sorted
     (d) write   the winners, in one statement; then commit
 
@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import Connection
 
 from cleartill.adapters.postgres import rows, statements
+from cleartill.domain.attempt import AttemptStatus
 from cleartill.domain.idempotency import Claim
 from cleartill.ports import Unit, Verdict
 
@@ -66,7 +67,27 @@ def _decide(connection: Connection, units: Sequence[Unit], verdicts: dict[str, V
                 verdicts[unit.id] = Verdict.CONFLICT
                 continue
         survivors.append(unit)
+    return _still_unsent(connection, survivors, verdicts)
+
+
+def _still_unsent(connection: Connection, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+    """Without those that say "not sent" of an attempt which the resolver has taken over: it may have sent it since."""
+    unsent = [unit.attempt for unit in units if _says_not_sent(unit) and unit.attempt]
+    if not unsent:
+        return units
+    wanted = {"merchants": [a.merchant_id for a in unsent], "keys": [a.key for a in unsent]}
+    ours = {tuple(row) for row in connection.exec_driver_sql(statements.UNTOUCHED, wanted)}
+    survivors = []
+    for unit in units:
+        if _says_not_sent(unit) and unit.attempt and (unit.attempt.merchant_id, unit.attempt.key) not in ours:
+            verdicts[unit.id] = Verdict.CONFLICT
+        else:
+            survivors.append(unit)
     return survivors
+
+
+def _says_not_sent(unit: Unit) -> bool:
+    return unit.attempt is not None and unit.attempt.status is AttemptStatus.NOT_SENT
 
 
 def _claim(connection: Connection, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:

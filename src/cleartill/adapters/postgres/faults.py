@@ -13,7 +13,7 @@ class Kind(StrEnum):
     LOST = "connection lost"
     """The session is gone or doomed: whether the last commit happened is unknown."""
     AGAIN = "contention"
-    """Serialization, deadlock, lock timeout: nothing was written, try the same again."""
+    """Serialization, deadlock, lock timeout, a statement cancelled by hand: nothing was written, try the same again."""
     UNAVAILABLE = "no resources"
     """Disk full, too many connections, read-only: nothing was written, and nothing will be for a while."""
     REJECTED = "bad data"
@@ -26,7 +26,7 @@ def kind_of(error: Exception) -> Kind:
     state = getattr(error.orig, "pgcode", None) or ""
     if error.connection_invalidated or state.startswith(("08", "57P")) or state == "25P04":
         return Kind.LOST
-    if state.startswith("40") or state == "55P03":
+    if state.startswith("40") or state in ("55P03", "57014"):
         return Kind.AGAIN
     if state.startswith(("53", "58")) or state == "25006":
         return Kind.UNAVAILABLE

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, text
 from cleartill.adapters.postgres import rows, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
 from cleartill.domain.errors import NotFound
+from cleartill.domain.events import timestamp
 from cleartill.domain.merchant import ApiKey
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
@@ -17,6 +18,8 @@ from cleartill.ports import Step
 KEY_CACHE_S = 5.0
 KEY_CACHE_MAX = 10_000
 TIMELINE_MAX = 1_000
+_TOLD = ("id", "status", "amount_minor", "currency", "decline", "needs_review")
+"""What the timeline tells of a fact's object, if there is something to tell."""
 
 
 class PostgresReads:
@@ -108,6 +111,7 @@ def _of_fact(row: Any) -> list[Step]:
         for hop in row.hops or ()
     ]
     committed = {"seq": row.seq, "event_id": row.details.get("event_id"), "trace_id": row.trace_id, "actor": row.actor}
+    committed.update({name: row.details[name] for name in _TOLD if row.details.get(name) is not None})
     if row.request_id:
         committed["request_id"] = row.request_id
     steps.append(Step(at=row.recorded_at, name=row.event, outcome="recorded", details=committed))
@@ -124,7 +128,7 @@ def _of_attempt(row: Any) -> list[Step]:
         "provider": row.provider,
         "amount_minor": row.amount_minor,
         "currency": row.currency,
-        "expires_at": row.expires_at.isoformat(),
+        "expires_at": timestamp(row.expires_at),
     }
     steps = [Step(at=row.created_at, name=f"attempt.{row.kind}", outcome="opened", details=details)]
     if row.settled_at is not None:

@@ -19,7 +19,7 @@ from cleartill.domain.states import PaymentStatus, RefundStatus
 from cleartill.ports import Hop, Origin, Unit
 
 SHARDS = 16
-_AUDITED = ("status", "provider", "currency", "amount_minor", "decline", "needs_review", "transaction_id")
+_AUDITED = ("id", "status", "provider", "currency", "amount_minor", "decline", "needs_review")
 
 
 def shard(subject_id: str) -> int:

@@ -26,6 +26,16 @@ LEFT JOIN attempts a ON a.merchant_id = t.merchant_id AND a.transaction_id = t.i
 """
 """After a lost acknowledgement: which units had been written after all."""
 
+UNTOUCHED = """
+SELECT a.merchant_id, a.key
+FROM unnest(%(merchants)s::text[], %(keys)s::text[]) AS wanted (merchant_id, key)
+JOIN attempts a USING (merchant_id, key)
+WHERE a.tries = 0
+ORDER BY a.merchant_id, a.key
+FOR NO KEY UPDATE OF a
+"""
+"""Which attempts no resolver has taken over, and none will until we commit."""
+
 _CHANGED = (
     "status text, amount_captured_minor bigint, amount_refunded_minor bigint, refund_reserved_minor bigint, "
     "refund_count integer, provider_payment_id text, bank_reference text, card jsonb, decline jsonb, "
