@@ -6,16 +6,15 @@ Beside a running `cleartill up` the commands find its servers by themselves, in 
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import typer
@@ -37,12 +36,16 @@ Port = Annotated[int, typer.Option(min=1, max=65535)]
 DATA = Path(".cleartill")
 
 
+def _running() -> dict[str, Any]:
+    """What a running `up` says of itself; nothing if there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((DATA / "up.json").read_text()))
+    return {}
+
+
 def _settings() -> Settings:
     """The environment's settings; what it does not name comes from a running `up`."""
-    try:
-        running = json.loads((DATA / "up.json").read_text())
-    except OSError:
-        running = {}
+    running = _running()
     names = {
         "DATABASE_URL": "postgres",
         "REDIS_URL": "redis",
@@ -246,9 +249,7 @@ def tail(
                 continue
             amount = f"{event.get('data', {}).get('amount', '')} {event.get('data', {}).get('currency', '')}"
             where = f"{message['partition']}:{message['offset']}"
-            say.print(
-                f"{event.get('time', ''):<28}{event.get('type', '?'):<22}{message['key']}  {amount}  [dim]{where}[/]"
-            )
+            typer.echo(f"{event.get('time', ''):<28}{event.get('type', '?'):<22}{message['key']}  {amount}  {where}")
     except CleartillError as error:
         say.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
@@ -272,17 +273,25 @@ def doctor(
     if metrics:
         _run(_show_depths(found))
         return
-    url = os.environ.get("API_URL") or f"http://127.0.0.1:{found.api_port}"
-    with contextlib.suppress(OSError, ValueError):
-        url = json.loads((DATA / "up.json").read_text())["api"]
-    health: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError), urlopen(f"{url}/health", timeout=5) as answer:
-        health = json.load(answer)
-    table = Table("part", "state", "ms", title=f"{url} is {health.get('status', 'away')}", box=None)
+    url = os.environ.get("API_URL") or _running().get("api") or f"http://127.0.0.1:{found.api_port}"
+    health = _health(url)
+    say.print(f"{url} is {health.get('status', 'away')}")
+    table = Table("part", "state", "ms", box=None)
     for name, part in health.get("checks", {}).items():
         table.add_row(name, str(part.get("status")), str(part.get("latency_ms", "")))
     say.print(table)
     raise typer.Exit(0 if health.get("status") in ("ok", "degraded") else 1)
+
+
+def _health(url: str) -> dict[str, Any]:
+    """What the API says of itself, also with a 503; nothing if it does not answer."""
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            with urlopen(f"{url}/health", timeout=5) as answer:
+                return dict(json.load(answer))
+        except HTTPError as unable:
+            return dict(json.load(unable))
+    return {}
 
 
 async def _show_depths(settings: Settings) -> None:
@@ -293,8 +302,3 @@ async def _show_depths(settings: Settings) -> None:
         for depth in await till.backlog.depths():
             table.add_row(" ".join((depth.name, *depth.tags.values())), f"{depth.value:g}")
         say.print(table)
-
-
-if __name__ == "__main__":
-    logging.captureWarnings(True)
-    sys.exit(app())

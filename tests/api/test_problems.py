@@ -116,6 +116,7 @@ async def test_the_router_refuses_with_problems_too(
 ) -> None:
     answer = await client.request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert set(answer.json()) == MEMBERS | {"detail"}
     assert answer.headers["content-type"] == "application/problem+json"
     assert ("allow" in answer.headers) == (status == 405)
 

@@ -43,6 +43,9 @@ class FakeBooks:
         stored = self._memory.payments.get(key)
         if (stored.version if stored else 0) != unit.expecting:
             return Verdict.CONFLICT
+        if unit.attempt and unit.attempt.status is AttemptStatus.NOT_SENT:
+            if self._memory.attempts[(unit.attempt.merchant_id, unit.attempt.key)].tries:
+                return Verdict.CONFLICT
         if unit.claim and (unit.claim.merchant_id, unit.claim.scope, unit.claim.key) in self._memory.claims:
             return Verdict.KEY_TAKEN
         self._write(key, unit)

@@ -169,6 +169,20 @@ async def test_a_charge_writes_a_line_per_fact_and_one_for_the_request(
     assert request["duration_ms"] >= request["hops"]["provider.call"]
 
 
+async def test_a_facts_line_tells_of_its_own_moment(stage: Any, lines: JsonLines, page: Page) -> None:
+    """A unit may hold several facts: the first is not told with the state the last one left."""
+    stage.bank.outcome = Declined("do_not_honor")
+    await stage.visit()
+    (created, _), (failed, unit) = ((unit.facts[0], unit) for _, unit in stage.facts)
+    records = Records(lines, page, requests=True)  # type: ignore[arg-type]
+    for fact in (created, failed):
+        records.fact(fact, unit)
+    assert [(line["status"], line.get("decline_code")) for line in page.read] == [
+        ("processing", None),
+        ("failed", "do_not_honor"),
+    ]
+
+
 async def test_ordinary_lines_can_be_switched_off(stage: Any, lines: JsonLines, page: Page) -> None:
     records = Records(lines, page, requests=False)  # type: ignore[arg-type]
     flight = await stage.visit()

@@ -81,6 +81,28 @@ async def test_a_contradiction_moves_no_money_and_asks_for_a_person(doubtful: Wo
     assert ("invariant.breach", 1, {"name": "contradiction"}) in doubtful.watch.seen
 
 
+async def test_the_mark_of_a_contradiction_outlives_a_move_of_the_payment(doubtful: World) -> None:
+    await settle(doubtful.till, await load(doubtful), NO, HERE)
+    moved = iter((True,))
+
+    def meddle(_: Unit) -> None:
+        if next(moved, False):
+            the_payment(doubtful).version += 1
+
+    doubtful.books.before_record = meddle
+    await settle(doubtful.till, await load(doubtful), YES, HERE)
+
+    assert the_payment(doubtful).needs_review is not None
+
+
+async def test_a_contradiction_while_the_books_are_away_is_no_refusal(doubtful: World) -> None:
+    await settle(doubtful.till, await load(doubtful), NO, HERE)
+    loaded = await load(doubtful)
+    doubtful.books.away = True
+
+    assert (await settle(doubtful.till, loaded, YES, HERE)).status == 202
+
+
 async def test_not_sent_and_declined_are_one_truth(world: World, pay: Any) -> None:
     world.bank.answers(NotSent("connect"))
     with pytest.raises(Exception, match="nothing was sent"):

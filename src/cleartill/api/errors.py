@@ -105,7 +105,10 @@ _TABLE: dict[type[Exception], _Row] = {
     domain.Unavailable: _Row(503, "Nothing was sent; try again", retryable=True),
 }
 _UNEXPECTED = _Row(500, "Internal error")
-_ROUTER_CODES = {404: "not_found", 405: "method_not_allowed"}
+_ROUTERS_OWN = {
+    404: ("not_found", "There is nothing at this address"),
+    405: ("method_not_allowed", "This address does not take this method; see Allow"),
+}
 
 
 def _row(exc: Exception) -> _Row:
@@ -115,7 +118,7 @@ def _row(exc: Exception) -> _Row:
 def problem(scope: Scope, exc: Exception) -> Response:
     """The answer to a request that `exc` ended. An exception that nobody foresaw is logged, and tells nothing."""
     if isinstance(exc, HTTPException):  # the router's own
-        code, detail = _ROUTER_CODES.get(exc.status_code, "http_error"), None
+        code, detail = _ROUTERS_OWN.get(exc.status_code, ("http_error", None))
         return _render(scope, exc.status_code, code, exc.detail, detail, False, dict(exc.headers or {}), ())
     row = _row(exc)
     if row is _UNEXPECTED or not isinstance(exc, domain.CleartillError):

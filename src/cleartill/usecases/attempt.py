@@ -104,13 +104,12 @@ async def settle(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -
     for _ in range(SETTLE_TRIES):
         attempt = loaded.attempt
         assert attempt is not None
-        if attempt.status is not AttemptStatus.OPEN:
-            return await _already_settled(till, loaded, outcome, origin)
-        if isinstance(outcome, NotSent) and attempt.tries:
+        still_open = attempt.status is AttemptStatus.OPEN
+        if still_open and isinstance(outcome, NotSent) and attempt.tries:
             # The resolver has taken over (we were frozen): it may be sending just now what we did not.
             outcome = Unknown(outcome.reason)
-        unit = _outcome_unit(till, loaded, outcome, origin)
-        if unit is None:  # still in doubt: nothing new to say
+        unit = (_outcome_unit if still_open else _contradiction)(till, loaded, outcome, origin)
+        if unit is None:  # nothing new to say
             return answer(attempt.kind, loaded.payment, loaded.refund)
         try:
             if await till.books.record(unit) is not Verdict.RECORDED:
@@ -171,18 +170,18 @@ def _note(attempt: Attempt, outcome: Outcome) -> None:
             attempt.reason = outcome.reason
 
 
-async def _already_settled(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -> Answer:
+def _contradiction(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -> Unit | None:
     """Somebody else settled it. If the provider now says otherwise, a person must look: no money moves."""
-    payment, refund, attempt = loaded.payment, loaded.refund, loaded.attempt
+    payment, attempt = loaded.payment, loaded.attempt
     assert attempt is not None
     said = {Approved: AttemptStatus.APPROVED, Declined: AttemptStatus.DECLINED}.get(type(outcome), attempt.status)
     # Declined and never sent are one truth: no money moved.
     contradicts = (said is AttemptStatus.APPROVED) is not (attempt.status is AttemptStatus.APPROVED)
-    if contradicts and payment.needs_review is None:
-        till.watch.count("invariant.breach", name="contradiction")
-        facts = [payment.review(f"{attempt.key} was {attempt.status}, the provider now says {said}", till.clock.now())]
-        await till.books.record(Unit(payment=payment, expecting=payment.version, origin=origin, facts=facts))
-    return answer(attempt.kind, payment, refund)
+    if not contradicts or payment.needs_review is not None:
+        return None
+    till.watch.count("invariant.breach", name="contradiction")
+    fact = payment.review(f"{attempt.key} was {attempt.status}, the provider now says {said}", till.clock.now())
+    return Unit(payment=payment, expecting=payment.version, origin=origin, facts=[fact])
 
 
 def _in_doubt(loaded: Loaded) -> Answer:

@@ -1,5 +1,6 @@
 """The Reads port: what is shown, straight from the rows."""
 
+import asyncio
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ _TOLD = ("id", "status", "amount_minor", "currency", "decline", "needs_review")
 class PostgresReads:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._keys: dict[str, tuple[float, ApiKey | None]] = {}
+        self._keys: dict[str, tuple[float, asyncio.Future[ApiKey | None]]] = {}
 
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         t = tables.transactions.c
@@ -73,18 +74,25 @@ class PostgresReads:
         return await self._pool.run(work)
 
     async def api_key(self, prefix: str) -> ApiKey | None:
-        """Cached for a moment: every request asks."""
+        """Cached for a moment, since every request asks; when the moment is over, the first to ask asks for all."""
         now = time.monotonic()
-        cached = self._keys.get(prefix)
-        if cached and cached[0] > now:
-            return cached[1]
+        until, asked = self._keys.get(prefix, (0.0, None))
+        if asked is None or until <= now:
+            if len(self._keys) >= KEY_CACHE_MAX:
+                self._keys.clear()
+            asked = asyncio.ensure_future(self._api_key(prefix))
+            asked.add_done_callback(lambda done: self._forget_failure(prefix, done))
+            self._keys[prefix] = (now + KEY_CACHE_S, asked)
+        return asked.result() if asked.done() else await asyncio.shield(asked)
+
+    async def _api_key(self, prefix: str) -> ApiKey | None:
         query = select(tables.api_keys).where(tables.api_keys.c.prefix == prefix)
         row = await self._pool.run(lambda connection: connection.execute(query).one_or_none())
-        key = rows.api_key_from(row) if row else None
-        if len(self._keys) >= KEY_CACHE_MAX:
-            self._keys.clear()
-        self._keys[prefix] = (now + KEY_CACHE_S, key)
-        return key
+        return rows.api_key_from(row) if row else None
+
+    def _forget_failure(self, prefix: str, done: "asyncio.Future[ApiKey | None]") -> None:
+        if (done.cancelled() or done.exception()) and self._keys.get(prefix, (0.0, None))[1] is done:
+            del self._keys[prefix]
 
     async def outbox_oldest_s(self) -> float:
         waiting = tables.outbox.c.published_at.is_(None)
