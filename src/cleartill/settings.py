@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         }
         return cls(**from_files)  # type: ignore[arg-type]
 
+    def hushed(self) -> Self:
+        """The same for a command that a person runs and reads: its log tells of trouble only."""
+        return self.model_copy(update={"log_level": "WARNING"})
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if self.env == "production":

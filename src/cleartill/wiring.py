@@ -1,5 +1,6 @@
 """The composition root: which adapter stands behind which port, and telemetry around all of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from cleartill.adapters.postgres.engine import ConnectionPool, check_durability,
 from cleartill.adapters.postgres.reads import PostgresReads
 from cleartill.adapters.postgres.writer import Writer
 from cleartill.adapters.redis import RedisBreakers
+from cleartill.domain.errors import BooksUnavailable
 from cleartill.ports import SystemClock, Till
 from cleartill.providers import PROVIDERS, Means, Provider
 from cleartill.providers.guard import Guard
 from cleartill.settings import Settings
 from cleartill.telemetry import Telemetry, telemetry
 
+START_TRIES, START_PAUSE_S = 60, 1.0
 PUBLISH_TIMEOUT_S = 10.0
 """Below the outbox lease (30 s): what was produced under a lease is reported, or purged, while it lasts."""
 
@@ -40,7 +43,7 @@ class Assembly:
     async def running(self) -> AsyncIterator[Till]:
         """Start what runs in the background; at the end write what waits, then let go of everything."""
         if not self.settings.database_unsafe_durability:
-            await self.pool.run(check_durability)
+            await self._wait_for_the_books()
         self.writer.start()
         await self.guard.start()
         try:
@@ -54,6 +57,17 @@ class Assembly:
             self.publisher.close()
             self.pool.close()
             self.telemetry.close()
+
+    async def _wait_for_the_books(self) -> None:
+        """PostgreSQL may come up later than we do. Raises UnsafeDurability, or BooksUnavailable if it does not come."""
+        for tries in range(START_TRIES):
+            try:
+                await self.pool.run(check_durability)
+                return
+            except BooksUnavailable:
+                if tries + 1 == START_TRIES:
+                    raise
+                await asyncio.sleep(START_PAUSE_S)
 
 
 def build(settings: Settings, *, role: str) -> Assembly:

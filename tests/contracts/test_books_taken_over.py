@@ -1,4 +1,4 @@
-"""Who may still call an attempt unsent: the request, until the resolver has taken it over. On the fakes and PostgreSQL."""
+"""Who may still call an attempt unsent: the request, until the resolver has taken it over. On fakes and PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator

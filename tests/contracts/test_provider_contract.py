@@ -156,7 +156,7 @@ async def test_a_well_provider_is_reached(provider: Provider) -> None:
 
 async def test_what_was_never_sent_never_happens(provider: Provider) -> None:
     ask = authorization()
-    assert await provider.lookup(ask.attempt_key, ask.expires_at) == Never()
+    assert await provider.lookup(ask) == Never()
 
 
 async def test_a_repeated_key_has_one_effect_and_one_answer(remembering: Provider) -> None:
@@ -170,7 +170,7 @@ async def test_a_reset_connection_is_asked_again_with_the_same_key(remembering: 
     ask = authorization(CARDS["reset"].number)
     outcome = await impatiently(remembering, ask)
     assert isinstance(outcome, Approved)
-    assert await remembering.lookup(ask.attempt_key, ask.expires_at) == Found(outcome)
+    assert await remembering.lookup(ask) == Found(outcome)
 
 
 @pytest.mark.parametrize("name", ["timeout_after", "malformed", "reset"])
@@ -180,7 +180,7 @@ async def test_what_was_done_in_silence_is_found(remembering: Provider, name: st
     with suppress(TimeoutError):
         async with asyncio.timeout(deadline - time.monotonic()):
             assert isinstance(await remembering.authorize(ask), Unknown)
-    found = await remembering.lookup(ask.attempt_key, ask.expires_at)
+    found = await remembering.lookup(ask)
     assert isinstance(found, Found)
     assert isinstance(found.outcome, Approved)
 
@@ -188,7 +188,7 @@ async def test_what_was_done_in_silence_is_found(remembering: Provider, name: st
 async def test_a_decline_is_found_as_it_was_said(remembering: Provider) -> None:
     ask = authorization(CARDS["insufficient_funds"].number)
     outcome = await remembering.authorize(ask)
-    assert await remembering.lookup(ask.attempt_key, ask.expires_at) == Found(outcome)
+    assert await remembering.lookup(ask) == Found(outcome)
 
 
 @pytest.mark.parametrize("name", ["timeout_before", "bank_500", "approve"])
@@ -196,9 +196,9 @@ async def test_what_was_looked_up_in_vain_is_refused_when_it_comes_late(remember
     ask = authorization(CARDS[name].number)
     if name != "approve":
         assert isinstance(await impatiently(remembering, ask), Unknown)
-    assert await remembering.lookup(ask.attempt_key, ask.expires_at) == Never()
+    assert await remembering.lookup(ask) == Never()
     assert await remembering.authorize(ask) == Declined("not_charged")
-    assert await remembering.lookup(ask.attempt_key, ask.expires_at) == Never()
+    assert await remembering.lookup(ask) == Never()
 
 
 async def test_what_comes_after_its_time_is_not_charged(remembering: Provider) -> None:
@@ -228,7 +228,7 @@ async def test_who_cannot_be_reached_got_nothing(name: str) -> None:
     ask = authorization()
     assert await provider.authorize(ask) == NotSent("connect")
     assert await provider.refund(reversal(Approved("bnk_1"), "refund")) == NotSent("connect")
-    assert await provider.lookup(ask.attempt_key, ask.expires_at) == NotYet()
+    assert await provider.lookup(ask) == NotYet()
     with pytest.raises(ConnectionError):
         await provider.ping()
     await provider.close()

@@ -43,14 +43,20 @@ class FakeBooks:
         stored = self._memory.payments.get(key)
         if (stored.version if stored else 0) != unit.expecting:
             return Verdict.CONFLICT
-        if unit.attempt and unit.attempt.status is AttemptStatus.NOT_SENT:
-            if self._memory.attempts[(unit.attempt.merchant_id, unit.attempt.key)].tries:
-                return Verdict.CONFLICT
+        if self._taken_over(unit):
+            return Verdict.CONFLICT
         if unit.claim and (unit.claim.merchant_id, unit.claim.scope, unit.claim.key) in self._memory.claims:
             return Verdict.KEY_TAKEN
         self._write(key, unit)
         self.units.append(unit)
         return Verdict.RECORDED
+
+    def _taken_over(self, unit: Unit) -> bool:
+        """It says "not sent" of an attempt that a resolver may have sent since."""
+        attempt = unit.attempt
+        if attempt is None or attempt.status is not AttemptStatus.NOT_SENT:
+            return False
+        return self._memory.attempts[(attempt.merchant_id, attempt.key)].tries > 0
 
     def _write(self, key: Key, unit: Unit) -> None:
         memory, payment, refund = self._memory, unit.payment, unit.refund

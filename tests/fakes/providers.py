@@ -5,12 +5,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from cleartill.domain.errors import ProviderUnavailable
 from cleartill.domain.ids import new_id
 from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotYet, Outcome
-from cleartill.ports import Authorization, Provider, Reversal
+from cleartill.ports import Asked, Authorization, Provider, Reversal
 from fakes.memory import FakeClock
 
 
@@ -74,13 +73,13 @@ class FakeProvider:
     async def refund(self, ask: Reversal) -> Outcome:
         return await self._answer("refund", ask)
 
-    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
+    async def lookup(self, ask: Asked) -> Finding:
         await asyncio.sleep(0)
         if self.away:
             return NotYet()
-        if attempt_key in self.truth:
-            return Found(self.truth[attempt_key])
-        self.tombstones.add(attempt_key)
+        if ask.attempt_key in self.truth:
+            return Found(self.truth[ask.attempt_key])
+        self.tombstones.add(ask.attempt_key)
         return Never()
 
     async def ping(self) -> None:

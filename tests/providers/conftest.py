@@ -12,7 +12,7 @@ import pytest
 from cleartill.domain.card import Card, Cvv, Pan, Secret
 from cleartill.domain.errors import ProviderUnavailable
 from cleartill.domain.outcome import Approved, Declined, Finding, NotSent, NotYet, Outcome, Unknown
-from cleartill.ports import Authorization, Breakers, Reversal
+from cleartill.ports import Asked, Authorization, Breakers, Reversal
 from cleartill.providers import guard as guard_module
 from cleartill.providers.guard import Guard
 
@@ -88,7 +88,7 @@ class Scripted:
 
     capture = void = refund = authorize
 
-    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
+    async def lookup(self, ask: Asked) -> Finding:
         if isinstance(self.finding, Exception):
             raise self.finding
         return self.finding

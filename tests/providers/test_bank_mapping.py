@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cleartill.domain.card import Card, Cvv, Pan, Secret
-from cleartill.domain.outcome import DECLINES, Approved, Declined, Found, Never, NotSent, NotYet, Unknown
+from cleartill.domain.outcome import DECLINES, Approved, Declined, Disagrees, Found, Never, NotSent, NotYet, Unknown
 from cleartill.ports import Authorization, Reversal
 from cleartill.providers.bank import (
     DECLINE_CODES,
@@ -162,6 +162,9 @@ TOMBSTONE = {"reference": KEY, "kind": "cancel", "status": "cancelled", "operati
         (Reply(200, TOMBSTONE), Never()),
         (Reply(200, YES), Found(Approved("bnk_1", "C1EA27", "00", "Y", "M"))),
         (Reply(200, NO), Found(Declined("insufficient_funds", "51", "bnk_1", "Y", "M"))),
+        (Reply(200, YES | {"amount_minor": 1}), Disagrees("amount")),
+        (Reply(200, YES | {"currency": "JPY"}), Disagrees("amount")),
+        (Reply(200, YES | {"kind": "refund"}), Disagrees("kind")),
         (Reply(200, TOMBSTONE | {"reference": "pay_2"}), NotYet()),
         (Reply(200, TOMBSTONE | {"kind": "authorization"}), NotYet()),
         (Reply(200, YES | {"reference": "pay_2"}), NotYet()),
@@ -175,7 +178,7 @@ TOMBSTONE = {"reference": KEY, "kind": "cancel", "status": "cancelled", "operati
     ],
 )
 def test_only_a_tombstone_or_the_operation_settles_a_doubt(reply: Any, finding: Any) -> None:
-    assert finding_of(reply, KEY) == finding
+    assert finding_of(reply, ASK) == finding
 
 
 def test_the_order_says_everything_once() -> None:

@@ -157,7 +157,7 @@ async def test_a_lookup_can_be_the_probe(kit: Any, finding: Finding, last: str) 
     bench = await kit.opened(finding=finding)
     bench.clock.at += OPEN_S
     async with bench.permit() as provider:
-        assert await provider.lookup(kit.ask.attempt_key, kit.ask.expires_at) == finding
+        assert await provider.lookup(kit.ask) == finding
     assert bench.transitions[-1] == last
 
 
@@ -165,7 +165,7 @@ async def test_a_lookup_that_fails_is_not_yet_and_counts(kit: Any) -> None:
     bench = kit.Bench(finding=RuntimeError("a bug"))
     for _ in range(FAILURES):
         async with bench.permit() as provider:
-            assert await provider.lookup(kit.ask.attempt_key, kit.ask.expires_at) == NotYet()
+            assert await provider.lookup(kit.ask) == NotYet()
     assert bench.transitions == ["open"]
 
 

@@ -12,7 +12,7 @@ from cleartill.domain.card import Card, CardSummary, Cvv, Pan, SealedCard, Secre
 from cleartill.domain.errors import ProviderUnavailable
 from cleartill.domain.idempotency import Answer, Claim, ExistingClaim
 from cleartill.domain.outcome import Approved, Finding, NotYet, Outcome
-from cleartill.ports import Authorization, Loaded, Origin, OutboxRow, Published, Reversal, Till, Unit, Verdict
+from cleartill.ports import Asked, Authorization, Loaded, Origin, OutboxRow, Published, Reversal, Till, Unit, Verdict
 from cleartill.telemetry.correlation import outgoing_headers
 from cleartill.telemetry.flight import Flight, FlightDeck
 from cleartill.telemetry.metrics import Metrics
@@ -101,7 +101,7 @@ class FakeBank:
     async def refund(self, ask: Reversal) -> Outcome:
         return self.outcome
 
-    async def lookup(self, attempt_key: str, expires_at: Any) -> Finding:
+    async def lookup(self, ask: Asked) -> Finding:
         return self.finding
 
     @asynccontextmanager

@@ -198,6 +198,18 @@ async def test_ordinary_lines_can_be_switched_off(stage: Any, lines: JsonLines, 
     assert page.read[1]["level"] == "error"
 
 
+async def test_the_level_holds_for_our_own_lines_too(stage: Any, lines: JsonLines, page: Page) -> None:
+    records = Records(lines, page, requests=True, level="WARNING")  # type: ignore[arg-type]
+    stage.bank.outcome = Declined("do_not_honor")
+    flight = await stage.visit()
+    records.render(flight)
+    records.fact(stage.facts[-1][1].facts[0], stage.facts[-1][1])
+    assert page.raw == []
+    flight.status = 503
+    records.render(flight)
+    assert [line["level"] for line in page.read] == ["error"]
+
+
 async def test_health_checks_write_no_lines(stage: Any, lines: JsonLines, page: Page) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         scope["cleartill.visit"].route = "GET /health/live"

@@ -1,15 +1,14 @@
 """The resolver: every attempt that nobody heard the end of gets one."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from cleartill.domain.attempt import Attempt, AttemptStatus
 from cleartill.domain.errors import BooksUnavailable
-from cleartill.domain.outcome import Approved, Declined, Finding, NotSent, Unknown
+from cleartill.domain.outcome import Approved, Declined, Disagrees, Finding, NotSent, Unknown
 from cleartill.domain.payment import Payment
-from cleartill.ports import Reversal
+from cleartill.ports import Asked, Reversal
 from cleartill.usecases.resolve import resolve
 from fakes import Scripted, World
 
@@ -141,12 +140,12 @@ async def test_one_that_cannot_be_settled_keeps_no_other_from_it(world: World, p
     for _ in range(3):
         world.bank.answers(Scripted(Unknown("timeout"), YES))
         await pay()
-    poison, ask = next(iter(world.memory.attempts.values())).key, world.bank.lookup
+    poison, look = next(iter(world.memory.attempts.values())).key, world.bank.lookup
 
-    async def lookup(attempt_key: str, expires_at: datetime) -> Finding:
-        if attempt_key == poison:
+    async def lookup(ask: Asked) -> Finding:
+        if ask.attempt_key == poison:
             raise ValueError("this one cannot be asked about")
-        return await ask(attempt_key, expires_at)
+        return await look(ask)
 
     world.bank.lookup = lookup  # type: ignore[method-assign]
     world.clock.advance(2)
@@ -171,3 +170,23 @@ async def test_books_that_are_away_are_an_error_of_the_round(doubtful: World) ->
     await resolve(doubtful.till)
 
     assert the_payment(doubtful).status == "captured"
+
+
+async def test_an_approval_of_another_amount_moves_no_money(doubtful: World) -> None:
+    """The bank has something under our key that we did not ask for: the payment stays in doubt, and a person is asked
+    once."""
+
+    async def lookup(_ask: Asked) -> Finding:
+        return Disagrees("amount")
+
+    doubtful.bank.lookup = lookup  # type: ignore[method-assign]
+    for _ in range(3):
+        doubtful.clock.advance(60)
+        await resolve(doubtful.till)
+
+    payment = the_payment(doubtful)
+    assert (payment.status, payment.amount_captured_minor) == ("in_doubt", 0)
+    assert payment.needs_review is not None
+    assert "amount" in payment.needs_review
+    assert [fact.type for fact, _ in doubtful.memory.facts].count("payment.needs_review") == 1
+    assert doubtful.memory.balance("merchant", "USD") == 0

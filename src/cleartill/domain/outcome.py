@@ -71,7 +71,15 @@ class NotYet:
     """The provider cannot say yet; ask again."""
 
 
-Finding = Found | Never | NotYet
+@dataclass(frozen=True, slots=True)
+class Disagrees:
+    """Under our key the provider has something else than we asked for. No money moves on that word: a person must
+    look. `about`: amount or kind."""
+
+    about: str
+
+
+Finding = Found | Never | NotYet | Disagrees
 
 
 DECLINES: dict[str, tuple[str, str]] = {

@@ -6,13 +6,14 @@
 from cleartill.ports.backlog import Backlog, Depth, Lease, OutboxRow, Published, Publisher
 from cleartill.ports.books import Books, Loaded, Reads, Step, Unit, Verdict
 from cleartill.ports.clock import Clock, SystemClock
-from cleartill.ports.providers import Authorization, Breakers, Provider, Providers, Reversal
+from cleartill.ports.providers import Asked, Authorization, Breakers, Inquiry, Provider, Providers, Reversal
 from cleartill.ports.sight import Flights, NoFlights, NoWatch, Watch
 from cleartill.ports.till import Probe, Till
 from cleartill.ports.vault import Vault
 from cleartill.ports.work import Hop, Origin, Visit
 
 __all__ = [
+    "Asked",
     "Authorization",
     "Backlog",
     "Books",
@@ -21,6 +22,7 @@ __all__ = [
     "Depth",
     "Flights",
     "Hop",
+    "Inquiry",
     "Lease",
     "Loaded",
     "NoFlights",

@@ -32,6 +32,19 @@ class Reversal:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Ask what became of an authorization, by what is known of it once the card is gone."""
+
+    attempt_key: str
+    amount_minor: int
+    currency: str
+    expires_at: datetime
+
+
+Asked = Authorization | Inquiry
+
+
 class Provider(Protocol):
     """Somebody who moves money. An answer is Approved, Declined, Unknown or NotSent; nothing is ever raised but
     cancellation."""
@@ -46,7 +59,7 @@ class Provider(Protocol):
 
     async def refund(self, ask: Reversal) -> Outcome: ...
 
-    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
+    async def lookup(self, ask: Asked) -> Finding:
         """What became of an attempt. `Never` only if it cannot happen any more: the provider put a tombstone under
         the key, or its time has passed."""
         ...

@@ -5,13 +5,23 @@ currency that says "approved" with code 00, or "declined" with another, settles 
 nowhere else.
 """
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotSent, NotYet, Outcome, Unknown
-from cleartill.ports import Authorization, Reversal
+from cleartill.domain.outcome import (
+    Approved,
+    Declined,
+    Disagrees,
+    Finding,
+    Found,
+    Never,
+    NotSent,
+    NotYet,
+    Outcome,
+    Unknown,
+)
+from cleartill.ports import Asked, Authorization, Reversal
 from cleartill.providers.wire import Reply, Wire
 
 APPROVED = "00"
@@ -119,15 +129,19 @@ def outcome_of(reply: Reply, kind: str, ask: Authorization | Reversal) -> Outcom
     return outcome
 
 
-def finding_of(reply: Reply | Unknown | NotSent, attempt_key: str) -> Finding:
+def finding_of(reply: Reply | Unknown | NotSent, ask: Asked) -> Finding:
     """What the bank's reply to a cancellation says: a tombstone now stands there, or the operation was done before."""
     if not isinstance(reply, Reply) or reply.status != HTTPStatus.OK or not isinstance(reply.body, dict):
         return NotYet()
     answer = reply.body
-    if (answer.get("reference"), answer.get("kind"), answer.get("status")) == (attempt_key, "cancel", "cancelled"):
+    if (answer.get("reference"), answer.get("kind"), answer.get("status")) == (ask.attempt_key, "cancel", "cancelled"):
         return Never()
-    outcome = _verdict(answer, attempt_key)
-    return Found(outcome) if outcome else NotYet()
+    outcome = _verdict(answer, ask.attempt_key)
+    if outcome is None:
+        return NotYet()
+    if answer.get("kind") != "authorization":
+        return Disagrees("kind")
+    return Found(outcome) if _is_money_of(ask, answer) else Disagrees("amount")
 
 
 def _verdict(answer: dict[str, Any], attempt_key: str) -> Approved | Declined | None:
@@ -146,7 +160,7 @@ def _verdict(answer: dict[str, Any], attempt_key: str) -> Approved | Declined | 
             return None
 
 
-def _is_money_of(ask: Authorization | Reversal, answer: dict[str, Any]) -> bool:
+def _is_money_of(ask: Asked | Reversal, answer: dict[str, Any]) -> bool:
     amount = answer.get("amount_minor")
     return type(amount) is int and amount == ask.amount_minor and answer.get("currency") == ask.currency
 
@@ -179,11 +193,11 @@ class Bank:
     async def refund(self, ask: Reversal) -> Outcome:
         return await self._order("refund", "/v1/refunds", ask, reversal_document(ask))
 
-    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
+    async def lookup(self, ask: Asked) -> Finding:
         """Cancels the attempt unless it is done: a question alone could be overtaken by a late original, whose time
         (`expires_at`) need not have passed."""
-        reply = await self._wire.send("POST", f"/v1/operations/{quote(attempt_key, safe='')}/cancel")
-        return finding_of(reply, attempt_key)
+        reply = await self._wire.send("POST", f"/v1/operations/{quote(ask.attempt_key, safe='')}/cancel")
+        return finding_of(reply, ask)
 
     async def ping(self) -> None:
         """Raises ConnectionError unless the bank says that it is well."""

@@ -19,14 +19,13 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import datetime
 from typing import NamedTuple, Self, TypeVar
 
 import pybreaker
 
 from cleartill.domain.errors import ProviderUnavailable
 from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotSent, NotYet, Outcome, Unknown
-from cleartill.ports import Authorization, Breakers, Clock, Provider, Reversal, Watch
+from cleartill.ports import Asked, Authorization, Breakers, Clock, Provider, Reversal, Watch
 from cleartill.providers.wire import nothing_written
 
 RETRIED = (NotSent("connect"), Unknown("reset"))
@@ -215,8 +214,8 @@ class _Permit:
     async def refund(self, ask: Reversal) -> Outcome:
         return await self._ask(lambda: self._provider.refund(ask))
 
-    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
-        found = await self._once(lambda: self._provider.lookup(attempt_key, expires_at))
+    async def lookup(self, ask: Asked) -> Finding:
+        found = await self._once(lambda: self._provider.lookup(ask))
         self._circuit.report(self._ticket, found)
         return NotYet() if isinstance(found, Unknown | NotSent) else found
 

@@ -102,7 +102,7 @@ def telemetry(
         opened.callback(outlet.close)
         lines = JsonLines(**unified, scrubbed=lambda: watch.count("log.scrubbed"))
         opened.enter_context(taken_over(Handler(lines, outlet), log_level))
-        records = Records(lines, outlet, requests=log_requests)
+        records = Records(lines, outlet, requests=log_requests, level=log_level)
         renderings: list[Rendering] = [watch.render, records.render]
         trace: Rendering | None = None
         if traces:

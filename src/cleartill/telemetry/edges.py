@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from time import time_ns
 from types import TracebackType
 from typing import TypeVar
@@ -12,6 +11,7 @@ from cleartill.domain.card import Card, SealedCard
 from cleartill.domain.errors import CleartillError
 from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotSent, NotYet, Outcome, Unknown
 from cleartill.ports import (
+    Asked,
     Authorization,
     Flights,
     OutboxRow,
@@ -143,8 +143,8 @@ class _ObservedProvider:
     async def refund(self, ask: Reversal) -> Outcome:
         return await self._ask("refund", ask.attempt_key, self._provider.refund(ask))
 
-    async def lookup(self, attempt_key: str, expires_at: datetime) -> Finding:
-        return await self._ask("lookup", attempt_key, self._provider.lookup(attempt_key, expires_at))
+    async def lookup(self, ask: Asked) -> Finding:
+        return await self._ask("lookup", ask.attempt_key, self._provider.lookup(ask))
 
     async def ping(self) -> None:
         await self._provider.ping()

@@ -165,11 +165,13 @@ def _error(kind: Any, error: BaseException | None, trace: TracebackType | None) 
 
 
 class Records:
-    """Our own lines: requests, pieces of work, facts. `requests`: whether ordinary ones are written; work that went
-    wrong, and facts that must be looked at, always are."""
+    """Our own lines: requests, pieces of work, facts, of level info, or error for work that went wrong; `level` is the
+    least that is written. `requests`: whether ordinary ones are; facts that must be looked at do not depend on it."""
 
-    def __init__(self, lines: JsonLines, outlet: Outlet, *, requests: bool) -> None:
-        self._lines, self._outlet, self._ordinary = lines, outlet, requests
+    def __init__(self, lines: JsonLines, outlet: Outlet, *, requests: bool, level: str = "INFO") -> None:
+        self._lines, self._outlet = lines, outlet
+        self._informs = logging.getLevelNamesMapping()[level] <= logging.INFO
+        self._ordinary = requests and self._informs
 
     def render(self, flight: Flight) -> None:
         """A flight's line."""
@@ -199,7 +201,7 @@ class Records:
 
     def fact(self, fact: Fact, unit: Unit) -> None:
         """The line of a fact that is on disk."""
-        if not self._ordinary and fact.type not in DESERVING:
+        if not self._informs or (not self._ordinary and fact.type not in DESERVING):
             return
         seen = fact.data  # the object right after this fact; the unit may hold later ones
         fields = {

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from cleartill.domain.answers import answer
 from cleartill.domain.attempt import Attempt, AttemptKind, AttemptStatus
+from cleartill.domain.backoff import delay_s
 from cleartill.domain.errors import (
     CleartillError,
     ForbiddenStep,
@@ -27,6 +28,8 @@ from cleartill.domain.refund import Refund
 from cleartill.ports import Loaded, Origin, Provider, Till, Unit, Verdict
 
 SETTLE_TRIES = 5
+SETTLE_PAUSE_S = 0.002
+"""Before the second try, doubled before each next: many outcomes of one payment get out of each other's way."""
 RESOLVE_AFTER_S = 10.0
 """The request owns its attempt this long after the intent (its own budget and some grace), then the resolver does."""
 FIRST_DOUBT_S = 2.0
@@ -101,7 +104,7 @@ async def settle(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -
     and the resolver finishes the work. Raises ProviderUnavailable once it is written down that nothing was sent: until
     then the resolver may send it.
     """
-    for _ in range(SETTLE_TRIES):
+    for tries in range(SETTLE_TRIES):
         attempt = loaded.attempt
         assert attempt is not None
         still_open = attempt.status is AttemptStatus.OPEN
@@ -113,13 +116,14 @@ async def settle(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -
             return answer(attempt.kind, loaded.payment, loaded.refund)
         try:
             if await till.books.record(unit) is not Verdict.RECORDED:
+                await asyncio.sleep(delay_s(tries, base_s=SETTLE_PAUSE_S))
                 loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
                 continue
         except CleartillError:  # away for too long, or refusing what the provider said
             break
         if isinstance(outcome, NotSent):
             raise ProviderUnavailable("The provider cannot be asked now; nothing was sent")
-        return answer(attempt.kind, loaded.payment, loaded.refund)
+        return unit.answer or answer(attempt.kind, loaded.payment, loaded.refund)
     return _in_doubt(loaded)
 
 
@@ -177,10 +181,24 @@ def _contradiction(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin)
     said = {Approved: AttemptStatus.APPROVED, Declined: AttemptStatus.DECLINED}.get(type(outcome), attempt.status)
     # Declined and never sent are one truth: no money moved.
     contradicts = (said is AttemptStatus.APPROVED) is not (attempt.status is AttemptStatus.APPROVED)
-    if not contradicts or payment.needs_review is not None:
+    if not contradicts:
+        return None
+    return _review_unit(till, payment, f"{attempt.key} was {attempt.status}, the provider now says {said}", origin)
+
+
+async def review(till: Till, loaded: Loaded, reason: str, origin: Origin) -> None:
+    """Mark the payment for a person to look at. If it moves meanwhile, whoever meets the same again will mark it."""
+    unit = _review_unit(till, loaded.payment, reason, origin)
+    if unit is not None:
+        await till.books.record(unit)
+
+
+def _review_unit(till: Till, payment: Payment, reason: str, origin: Origin) -> Unit | None:
+    """None if the payment is marked already."""
+    if payment.needs_review is not None:
         return None
     till.watch.count("invariant.breach", name="contradiction")
-    fact = payment.review(f"{attempt.key} was {attempt.status}, the provider now says {said}", till.clock.now())
+    fact = payment.review(reason, till.clock.now())
     return Unit(payment=payment, expecting=payment.version, origin=origin, facts=[fact])
 
 

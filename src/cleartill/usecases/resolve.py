@@ -4,9 +4,9 @@ import asyncio
 
 from cleartill.domain.attempt import Attempt, AttemptKind
 from cleartill.domain.errors import ForbiddenStep, ProviderUnavailable
-from cleartill.domain.outcome import Declined, Found, Never, NotSent, NotYet, Outcome, Unknown
-from cleartill.ports import Origin, Provider, Reversal, Till
-from cleartill.usecases.attempt import expiry, settle
+from cleartill.domain.outcome import Declined, Disagrees, Found, Never, NotSent, NotYet, Outcome, Unknown
+from cleartill.ports import Inquiry, Origin, Provider, Reversal, Till
+from cleartill.usecases.attempt import expiry, review, settle
 
 BATCH = 64
 BUDGET_S = 4.0
@@ -38,14 +38,20 @@ async def _resolve_one(till: Till, attempt: Attempt, origin: Origin) -> None:
         except ProviderUnavailable:
             outcome = Unknown("provider_unavailable")
         loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
-        await settle(till, loaded, outcome, here)
+        if isinstance(outcome, Disagrees):
+            await review(till, loaded, f"the provider has another {outcome.about} under {attempt.key}", here)
+        else:
+            await settle(till, loaded, outcome, here)
 
 
-async def _ask(till: Till, provider: Provider, attempt: Attempt, deadline: float) -> Outcome:
+async def _ask(till: Till, provider: Provider, attempt: Attempt, deadline: float) -> Outcome | Disagrees:
     if attempt.kind is AttemptKind.AUTHORIZE:
-        match await provider.lookup(attempt.key, attempt.expires_at):
+        asked = Inquiry(attempt.key, attempt.amount_minor, attempt.currency, attempt.expires_at)
+        match await provider.lookup(asked):
             case Found(outcome):
                 return outcome
+            case Disagrees() as disagrees:
+                return disagrees
             case Never():
                 return Declined("not_charged")
             case NotYet():

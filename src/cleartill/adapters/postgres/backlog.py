@@ -14,7 +14,7 @@ from cleartill.ports import Depth, Lease, Origin, OutboxRow, Published
 LEASE_S = 30
 _DUE = text("""
 UPDATE attempts SET tries = tries + 1,
-    resolve_at = now() + interval '1 second' * least(40, 5 * 2 ^ least(tries, 7)) * (0.9 + 0.2 * random())
+    resolve_at = now() + interval '1 second' * least(20, 5 * 2 ^ least(tries, 7)) * (0.9 + 0.2 * random())
 WHERE (merchant_id, key) IN (
     SELECT merchant_id, key FROM attempts WHERE status = 'open' AND resolve_at <= now()
     ORDER BY resolve_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)

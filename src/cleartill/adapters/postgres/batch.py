@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from cleartill.adapters.postgres import rows, statements
+from cleartill.adapters.postgres import faults, rows, statements
 from cleartill.domain.attempt import AttemptStatus
 from cleartill.domain.idempotency import Claim
 from cleartill.ports import Unit, Verdict
@@ -33,12 +34,21 @@ def write_batch(connection: Connection, units: Sequence[Unit], batch_id: str) ->
     winners = _claim(connection, survivors, verdicts)
     if winners:
         _write(connection, winners)
-    connection.commit()
+    _commit(connection)
     committed_ns = time.time_ns()
     for unit in winners:
         verdicts[unit.id] = Verdict.RECORDED
         unit.stamps.update(began_ns=began_ns, committed_ns=committed_ns, batch_id=batch_id, batch_rows=len(winners))
     return verdicts
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except SQLAlchemyError as error:
+        if faults.kind_of(error) is faults.Kind.LOST:
+            raise faults.CommitLost from error
+        raise
 
 
 def already_written(connection: Connection, units: Iterable[Unit]) -> set[str]:

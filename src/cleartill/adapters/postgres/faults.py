@@ -11,7 +11,9 @@ _DEAD_WITHIN_S = 5.0
 
 class Kind(StrEnum):
     LOST = "connection lost"
-    """The session is gone or doomed: whether the last commit happened is unknown."""
+    """The session is gone or doomed, and with it what was not committed."""
+    UNSURE = "commit lost"
+    """The session went away in mid-commit: whether it happened is unknown."""
     AGAIN = "contention"
     """Serialization, deadlock, lock timeout, a statement cancelled by hand: nothing was written, try the same again."""
     UNAVAILABLE = "no resources"
@@ -20,7 +22,13 @@ class Kind(StrEnum):
     """One of the units is at fault."""
 
 
+class CommitLost(Exception):
+    """A COMMIT was sent, and no answer came."""
+
+
 def kind_of(error: Exception) -> Kind:
+    if isinstance(error, CommitLost):
+        return Kind.UNSURE
     if not isinstance(error, DBAPIError):
         return Kind.REJECTED
     state = getattr(error.orig, "pgcode", None) or ""

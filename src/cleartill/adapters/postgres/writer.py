@@ -44,6 +44,11 @@ class _Waiting:
     unsure: bool = False
     """A commit that may have held this unit was not acknowledged."""
 
+    def given_up(self, now: float) -> bool:
+        """Its patience has ended. Never that of an intent which may be on disk: its caller would hear "nothing was
+        sent", and the resolver would find the attempt and send it."""
+        return self.give_up < now and not (self.unsure and self.unit.is_intent)
+
     def __post_init__(self) -> None:
         unit = self.unit
         keys: list[tuple[str, ...]] = [(unit.payment.merchant_id, unit.payment.id)]
@@ -159,11 +164,11 @@ class Writer:
     def _requeue(self, left: list[_Waiting], *, progressed: bool) -> None:
         """Another writer held their rows: once more, in their order, until their patience ends."""
         now = time.monotonic()
-        tired = [waiting for waiting in left if waiting.give_up < now]
+        tired = [waiting for waiting in left if waiting.given_up(now)]
         self._deliver([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
         with self._ready:
             for waiting in reversed(left):
-                if waiting.give_up >= now:
+                if not waiting.given_up(now):
                     (self._intents if waiting.unit.is_intent else self._outcomes).appendleft(waiting)
         self._watch.count("books.requeued", len(left))
         if not progressed:
@@ -204,10 +209,10 @@ class Writer:
         """Never let one unit fail its neighbours, never guess about a commit."""
         kind = faults.kind_of(error)
         log.warning("a batch of %d met %s: %s", len(batch), kind, faults.describe(error))
-        if kind is faults.Kind.LOST:
+        if kind in (faults.Kind.LOST, faults.Kind.UNSURE):
             self._hang_up()
             for waiting in batch:
-                waiting.unsure = True
+                waiting.unsure |= kind is faults.Kind.UNSURE
             return self._wait_for_postgres(batch)
         self._roll_back()
         if kind is faults.Kind.UNAVAILABLE:
@@ -231,7 +236,7 @@ class Writer:
     def _give_up_late(batch: list[_Waiting]) -> _Done:
         now = time.monotonic()
         away = BooksUnavailable("The books cannot be reached now; nothing was sent")
-        return [(waiting, away) for waiting in batch if waiting.give_up < now]
+        return [(waiting, away) for waiting in batch if waiting.given_up(now)]
 
     def _recall(self, batch: list[_Waiting]) -> _Done:
         """After a lost acknowledgement: the old session must be dead before "absent" means anything."""
