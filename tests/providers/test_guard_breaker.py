@@ -1,7 +1,7 @@
 """The breaker: what opens it, what does not, its one probe, and how processes share it."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -235,3 +235,22 @@ async def test_gauges_show_state_and_calls_in_flight(kit: Any) -> None:
     await kit.turns()
     assert bench.notes.gauges == {"breaker.state": 1, "guard.inflight": 0}
     await bench.guard.close()
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_sharing_ends_though_its_cancellation_is_swallowed(kit: Any) -> None:
+    clock = kit.HandClock()
+    asked = asyncio.Event()
+
+    class Deaf(kit.Shared):  # type: ignore[misc]
+        async def open_until(self, name: str) -> float | None:
+            asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return None
+
+    bench = await kit.opened(breakers=Deaf(clock), clock=clock)
+    await bench.guard.start()
+    await asked.wait()
+    await bench.guard.close()
+    assert "guard.share" not in {task.get_name() for task in asyncio.all_tasks()}

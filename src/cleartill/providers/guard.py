@@ -32,7 +32,7 @@ RETRIED = (NotSent("connect"), Unknown("reset"))
 RETRY_PAUSE_S = 0.02
 QUEUE_S = 0.2
 """The longest wait for a place: an overloaded service says so within 250 ms."""
-SHARE_EVERY_S = 0.25
+SHARE_EVERY_S, CLOSE_S = 0.25, 2.0
 NEVER_S = 1e9
 """pybreaker's reset timeout: the guard half-opens by the monotonic clock instead."""
 STATES = {pybreaker.STATE_CLOSED: 0, pybreaker.STATE_HALF_OPEN: 1, pybreaker.STATE_OPEN: 2}
@@ -262,7 +262,7 @@ class Guard:
         watch: Watch,
         clock: Clock,
     ) -> None:
-        self._breakers, self._watch, self._clock = breakers, watch, clock
+        self._breakers, self._watch, self._clock, self._closing = breakers, watch, clock, False
         self._gates = {
             name: _Gate(provider, _Circuit(name, failures, open_s, watch, clock), _Bulkhead(in_flight))
             for name, provider in providers.items()
@@ -280,13 +280,14 @@ class Guard:
         self._sharing = asyncio.create_task(self._share(), name="guard.share")
 
     async def close(self) -> None:
+        self._closing = True  # cancelling alone is not enough: redis-py 8.1 swallows it now and then while it connects
         if self._sharing is not None:
             self._sharing.cancel()
-            await asyncio.wait([self._sharing])
+            await asyncio.wait([self._sharing], timeout=CLOSE_S)
 
     async def _share(self) -> None:
         """Off the requests' path: tell and hear about breakers, show gauges."""
-        while True:
+        while not self._closing:
             for name, gate in self._gates.items():
                 self._watch.gauge("breaker.state", STATES[gate.circuit.state], provider=name)
                 self._watch.gauge("guard.inflight", gate.bulkhead.taken, provider=name)
