@@ -190,7 +190,7 @@ def seed(
         reset_database(settings.database_url)
 
     async def main() -> None:
-        async with build(settings.hushed(), role="seed").running() as till:
+        async with build(settings.hushed(), role="seed").running(start_tries=3) as till:
             await seed_demo(till)
             if reset:
                 await fill(till, say.print)
@@ -212,7 +212,7 @@ def rotate() -> None:
     from cleartill.wiring import build
 
     async def main() -> None:
-        async with build(_settings().hushed(), role="keys").running() as till:
+        async with build(_settings().hushed(), role="keys").running(start_tries=3) as till:
             with say.status("re-wrapping") as shown:
                 done = await rotate_keys(till, progress=lambda count: shown.update(f"{count} cards re-wrapped"))
             say.print(f"{done} cards re-wrapped; every card is under key {till.vault.key_version}.")
@@ -291,7 +291,7 @@ def _health(url: str) -> dict[str, Any]:
 async def _show_depths(settings: Settings) -> None:
     from cleartill.wiring import build
 
-    async with build(settings.hushed(), role="doctor").running() as till:
+    async with build(settings.hushed(), role="doctor").running(start_tries=1) as till:
         table = Table("gauge", "value", title=time.strftime("%H:%M:%S"), box=None)
         for depth in await till.backlog.depths():
             table.add_row(" ".join((depth.name, *depth.tags.values())), f"{depth.value:g}")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from cleartill.adapters.aesgcm import AesGcmVault, KeyRing
@@ -40,32 +40,34 @@ class Assembly:
     providers: list[Provider]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Till]:
-        """Start what runs in the background; at the end write what waits, then let go of everything."""
-        if not self.settings.database_unsafe_durability:
-            await self._wait_for_the_books()
-        self.writer.start()
-        await self.guard.start()
-        try:
-            yield self.till
-        finally:
-            await self.guard.close()
-            self.writer.close()
-            for provider in self.providers:
-                await provider.close()
-            await self.breakers.close()
-            self.publisher.close()
-            self.pool.close()
-            self.telemetry.close()
+    async def running(self, start_tries: int = START_TRIES) -> AsyncIterator[Till]:
+        """Start what runs in the background; at the end write what waits, then let go of everything, in turn.
 
-    async def _wait_for_the_books(self) -> None:
-        """PostgreSQL may come up later than we do. Raises UnsafeDurability, or BooksUnavailable if it does not come."""
-        for tries in range(START_TRIES):
+        Raises UnsafeDurability, or BooksUnavailable if PostgreSQL cannot be reached in `start_tries` seconds.
+        """
+        async with AsyncExitStack() as closing:
+            closing.callback(self.telemetry.close)
+            closing.callback(self.pool.close)
+            closing.callback(self.publisher.close)
+            closing.push_async_callback(self.breakers.close)
+            for provider in self.providers:
+                closing.push_async_callback(provider.close)
+            await self._find_the_books(start_tries)
+            self.writer.start()
+            closing.callback(self.writer.close)
+            closing.push_async_callback(self.guard.close)
+            await self.guard.start()
+            yield self.till
+
+    async def _find_the_books(self, tries: int) -> None:
+        """PostgreSQL may come up later than we do."""
+        check = (lambda _: None) if self.settings.database_unsafe_durability else check_durability
+        for left in reversed(range(tries)):
             try:
-                await self.pool.run(check_durability)
-                return
+                await self.pool.run(check)
+                break
             except BooksUnavailable:
-                if tries + 1 == START_TRIES:
+                if not left:
                     raise
                 await asyncio.sleep(START_PAUSE_S)
 

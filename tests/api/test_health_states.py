@@ -85,3 +85,17 @@ async def test_live_and_ready(client: httpx.AsyncClient, world: World) -> None:
     world.books.away = True
     assert (await client.get("/health/live")).status_code == 200
     assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_however_many_ask_the_parts_are_asked_once_a_second(client: httpx.AsyncClient, world: World) -> None:
+    asked: list[int] = []
+
+    async def count() -> None:
+        asked.append(1)
+
+    world.till.probes = {**world.till.probes, "bank": count}
+    await asyncio.gather(*(client.get("/health") for _ in range(20)))
+    assert len(asked) == 1
+    world.clock.advance(1.1)
+    await client.get("/health")
+    assert len(asked) == 2

@@ -120,6 +120,13 @@ async def test_an_admin_may_act_for_any_merchant(nobody: httpx.AsyncClient) -> N
     assert (answer.status_code, answer.json()["merchant_id"]) == (201, OTHER_MERCHANT_ID)
 
 
+async def test_an_admin_acts_for_no_merchant_that_is_not_there(nobody: httpx.AsyncClient, world: World) -> None:
+    body = charge(merchant_id="merchant_nobody")
+    answer = await nobody.post(PROCESS, json=body, headers={"X-API-Key": DEMO_ADMIN_KEY})
+    assert answer.status_code == 404
+    assert world.memory.rows == 0
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

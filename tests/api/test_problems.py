@@ -24,7 +24,6 @@ RAISED: list[tuple[Exception, int, str, bool, str | None]] = [
     (errors.InvalidAmount("no"), 422, "invalid_amount", False, None),
     (errors.UnknownCurrency(), 422, "unknown_currency", False, None),
     (errors.InvalidCard("no"), 422, "invalid_card", False, None),
-    (errors.InvalidMetadata("no"), 422, "invalid_metadata", False, None),
     (errors.Refused("no"), 409, "refused", False, None),
     (errors.ForbiddenStep("Cannot refund a payment that is pending"), 409, "invalid_state", False, None),
     (errors.ExceedsLeft("refund", 500, "5.00 USD"), 409, "amount_too_large", False, None),

@@ -165,6 +165,12 @@ class FakeReads:
         if self.away:
             raise BooksUnavailable("The books are away")
 
+    async def merchant(self, merchant_id: str) -> Merchant:
+        self._reach()
+        if merchant_id not in self._memory.merchants:
+            raise NotFound
+        return self._memory.merchants[merchant_id]
+
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         self._reach()
         found: Payment = of(self._memory.payments, merchant_id, payment_id)

@@ -27,13 +27,13 @@ async def identify(request: Request, scope: Scope) -> Principal:
     return principal
 
 
-def acting_for(principal: Principal, merchant_id: str | None) -> str:
-    """The merchant a body is about: the key's own, or for an admin any. Raises NotYourMerchant."""
+async def acting_for(request: Request, principal: Principal, merchant_id: str | None) -> str:
+    """The merchant a body is about: the key's own, or for an admin any there is. Raises NotYourMerchant, NotFound."""
     if merchant_id is None or merchant_id == principal.merchant_id:
         return principal.merchant_id
     if Scope.ADMIN not in principal.scopes:
         raise NotYourMerchant
-    return merchant_id
+    return (await desk(request).till.reads.merchant(merchant_id)).id
 
 
 def _presented(headers: dict[bytes, bytes]) -> str | None:

@@ -3,7 +3,7 @@ its model."""
 
 import json
 import re
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -56,7 +56,7 @@ _B = TypeVar("_B", bound=Body)
 async def read_body(request: Request, model: type[_B], *, may_be_absent: bool = False) -> _B:
     """The body as its model. Raises UnsupportedMediaType, BodyTooLarge, RequestTooSlow, MalformedRequest, InvalidBody.
 
-    `may_be_absent`: no body and no content type at all is the empty object.
+    `may_be_absent`: no body is the empty object.
     """
     headers = arrival(request).headers
     media_type = headers.get(b"content-type")
@@ -69,7 +69,8 @@ async def read_body(request: Request, model: type[_B], *, may_be_absent: bool = 
         raise UnsupportedMediaType("Content-Type must be application/json, in UTF-8")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Content-Encoding is not supported")
-    return _check(model, parse(await _read(request)))
+    read = await _read(request)
+    return _check(model, {} if may_be_absent and not read else parse(read))
 
 
 async def _read(request: Request) -> bytes:
@@ -108,11 +109,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _not_json(_constant: str) -> NoReturn:
-    raise MalformedRequest("NaN and Infinity are not JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Number, parse_int=Number, parse_constant=_not_json)
+# NaN and Infinity are taken for numbers here, so that the field which holds one can be named when it is refused.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
 def _check(model: type[_B], value: Any) -> _B:

@@ -24,6 +24,8 @@ class Desk:
     version: str
     draining: bool = False
     under_way: set[asyncio.Task[Answer]] = field(default_factory=set)
+    checked: tuple[float, asyncio.Future[dict[str, dict[str, Any]]]] | None = None
+    """The last health check, and until when (monotonic seconds) it is good enough."""
 
     async def carry_out(self, visit: Visit, operation: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a money operation to its end: the caller who hangs up stops waiting, the operation goes on (TRUST 3)."""

@@ -100,7 +100,6 @@ _TABLE: dict[type[Exception], _Row] = {
     domain.InvalidAmount: _Row(422, "Invalid", field="amount"),
     domain.UnknownCurrency: _Row(422, "Invalid", field="currency"),
     domain.InvalidCard: _Row(422, "Invalid", field="card_data"),
-    domain.InvalidMetadata: _Row(422, "Invalid", field="metadata"),
     HeadersTooLarge: _Row(431, "Headers too large", headers=_CLOSE),
     domain.Unavailable: _Row(503, "Nothing was sent; try again", retryable=True),
 }

@@ -53,7 +53,7 @@ class ProcessBody(Body):
     payment_method: Literal["credit_card", "debit_card"]
     card_data: CardData | None = None
     card_token: Annotated[str, text(64, "[A-Za-z0-9_-]+", description="Of a card charged before.")] | None = None
-    provider: Literal["bank", "stripe", "mock"] | None = None
+    provider: Literal["bank"] | None = None
     order_id: OrderId | None = None
     customer_email: Annotated[str, text(254, r"[^@\s]+@[^@\s]+", examples=["ada@example.com"])] | None = None
     description: Annotated[str, text(500, examples=["Two tickets"])] | None = None
@@ -155,7 +155,7 @@ async def process(request: Request) -> Response:
     key = idempotency.idempotency_key(request)
     body = await read_body(request, ProcessBody)
     command = Charge(
-        merchant_id=acting_for(principal, body.merchant_id),
+        merchant_id=await acting_for(request, principal, body.merchant_id),
         amount_minor=parse_minor(body.amount, body.currency),
         currency=body.currency,
         payment_method=body.payment_method,

@@ -2,7 +2,7 @@
 
 CleartillError
 ├── Invalid                 what was sent makes no sense
-│   ├── InvalidAmount · UnknownCurrency · InvalidCard · InvalidMetadata
+│   ├── InvalidAmount · UnknownCurrency · InvalidCard
 ├── Refused                 it makes sense, and it cannot be done
 │   ├── ForbiddenStep       the state does not allow it
 │   ├── ExceedsLeft         more than is left to capture or refund
@@ -39,10 +39,6 @@ class UnknownCurrency(Invalid):
 
 class InvalidCard(Invalid):
     code = "invalid_card"
-
-
-class InvalidMetadata(Invalid):
-    code = "invalid_metadata"
 
 
 class Refused(CleartillError):

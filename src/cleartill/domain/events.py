@@ -70,14 +70,6 @@ class PaymentFailed(Fact):
     type = "payment.failed"
 
 
-class PaymentVoided(Fact):
-    type = "payment.voided"
-
-
-class PaymentExpired(Fact):
-    type = "payment.expired"
-
-
 class PaymentInDoubt(Fact):
     type = "payment.in_doubt"
 

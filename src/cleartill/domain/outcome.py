@@ -31,7 +31,7 @@ class Declined:
             "code": self.code,
             "network_code": self.network_code,
             "category": category,
-            "retryable": category != "hard",
+            "retryable": category == "soft",
             "advice": advice,
         }
 

@@ -126,6 +126,10 @@ class Reads(Protocol):
         """The whole story in order of time. Raises NotFound."""
         ...
 
+    async def merchant(self, merchant_id: str) -> Merchant:
+        """Raises NotFound."""
+        ...
+
     async def api_key(self, prefix: str) -> ApiKey | None: ...
 
     async def outbox_oldest_s(self) -> float:

@@ -37,8 +37,6 @@ _OUTCOMES = {
     "payment.authorized": "authorized",
     "payment.captured": "captured",
     "payment.failed": "failed",
-    "payment.voided": "voided",
-    "payment.expired": "expired",
     "payment.in_doubt": "in_doubt",
     "refund.succeeded": "succeeded",
     "refund.failed": "failed",
@@ -208,6 +206,9 @@ class ObservedReads:
 
     async def timeline(self, merchant_id: str, payment_id: str) -> list[Step]:
         return await _timed("reads.query", "timeline", self._reads.timeline(merchant_id, payment_id))
+
+    async def merchant(self, merchant_id: str) -> Merchant:
+        return await _timed("reads.query", "merchant", self._reads.merchant(merchant_id))
 
     async def api_key(self, prefix: str) -> ApiKey | None:
         return await _timed("reads.query", "api_key", self._reads.api_key(prefix))

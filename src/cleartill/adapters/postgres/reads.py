@@ -11,7 +11,7 @@ from cleartill.adapters.postgres import rows, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
 from cleartill.domain.errors import NotFound
 from cleartill.domain.events import timestamp
-from cleartill.domain.merchant import ApiKey
+from cleartill.domain.merchant import ApiKey, Merchant
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
 from cleartill.ports import Step
@@ -37,6 +37,10 @@ class PostgresReads:
         r = tables.refunds.c
         query = select(tables.refunds).where(r.merchant_id == merchant_id, r.id == refund_id)
         return rows.refund_from(await self._one(query))
+
+    async def merchant(self, merchant_id: str) -> Merchant:
+        row = await self._one(select(tables.merchants).where(tables.merchants.c.id == merchant_id))
+        return Merchant(row.id, row.name, row.email, row.created_at)
 
     async def _one(self, query: Any) -> Any:
         row = await self._pool.run(lambda connection: connection.execute(query).one_or_none())
