@@ -111,11 +111,6 @@ async def test_the_fate_of_units_is_found_by_key(room: Room) -> None:
         ("SELECT min(created_at) FROM outbox WHERE published_at IS NULL", "outbox_unpublished"),
         ("SELECT * FROM card_vault WHERE key_version <> 2 ORDER BY key_version LIMIT 500", "card_vault_to_rewrap"),
         ("SELECT * FROM api_keys WHERE prefix = 'sk_test_x'", "api_keys_found_by_prefix"),
-        ("SELECT * FROM refunds WHERE merchant_id = 'm' AND transaction_id = 'pay_1'", "refunds_of_payment"),
-        (
-            f"SELECT * FROM transactions WHERE merchant_id = '{MERCHANT}' ORDER BY created_at DESC, id DESC LIMIT 10",
-            "transactions_by_time",
-        ),
         (
             "SELECT * FROM idempotency_keys WHERE merchant_id = 'm' AND scope = 'process' AND key = 'k'",
             "idempotency_keys_pkey",

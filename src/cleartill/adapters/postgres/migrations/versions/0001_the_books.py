@@ -83,7 +83,6 @@ CREATE TABLE transactions (
         AND amount_refunded_minor + refund_reserved_minor <= amount_captured_minor),
     CONSTRAINT transactions_counts CHECK (version > 0 AND seq > 0 AND refund_count >= 0)
 ) WITH (fillfactor = 80);
-CREATE INDEX transactions_by_time ON transactions (merchant_id, created_at, id);
 
 CREATE TABLE refunds (
     merchant_id        text NOT NULL,
@@ -107,7 +106,6 @@ CREATE TABLE refunds (
     CONSTRAINT refunds_state_known CHECK (status IN ('processing', 'succeeded', 'failed', 'in_doubt')),
     CONSTRAINT refunds_amount_positive CHECK (amount_minor > 0)
 ) WITH (fillfactor = 80);
-CREATE INDEX refunds_of_payment ON refunds (merchant_id, transaction_id);
 
 CREATE TABLE idempotency_keys (
     merchant_id    text NOT NULL,
