@@ -27,8 +27,10 @@ from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
 from cleartill.ports import Loaded, Origin, Provider, Till, Unit, Verdict
 
-SETTLE_TRIES = 5
-SETTLE_PAUSE_S = 0.002
+SETTLE_TRIES = 20
+"""Each outcome of one payment moves it, so ten refunds at once make the last of them try ten times. (Five were too few:
+a refund that had succeeded was answered as in doubt.)"""
+SETTLE_PAUSE_S, SETTLE_PAUSE_MAX_S = 0.002, 0.05
 """Before the second try, doubled before each next: many outcomes of one payment get out of each other's way."""
 RESOLVE_AFTER_S = 10.0
 """The request owns its attempt this long after the intent (its own budget and some grace), then the resolver does."""
@@ -116,7 +118,7 @@ async def settle(till: Till, loaded: Loaded, outcome: Outcome, origin: Origin) -
             return answer(attempt.kind, loaded.payment, loaded.refund)
         try:
             if await till.books.record(unit) is not Verdict.RECORDED:
-                await asyncio.sleep(delay_s(tries, base_s=SETTLE_PAUSE_S))
+                await asyncio.sleep(delay_s(tries, base_s=SETTLE_PAUSE_S, cap_s=SETTLE_PAUSE_MAX_S))
                 loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
                 continue
         except CleartillError:  # away for too long, or refusing what the provider said
