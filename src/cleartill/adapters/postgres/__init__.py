@@ -3,7 +3,7 @@
 Group commit: one writer thread per process takes all units that are waiting (at most 128) and writes them in one
 transaction of fixed phases, with one data-modifying statement over a JSON document; each unit is answered separately.
 It beat a transaction per unit on SQLAlchemy async + asyncpg (0.16 of pgbench with the same SQL) and on a pool of
-threads (0.14 to 0.20): this one reaches 0.79, the whole service around it (`make bench`). The rooms:
+threads (0.14 to 0.20): this one reaches 0.75, the whole service around it (`make bench`). The rooms:
 
 - `engine`     URLs, connections and their timeouts, the durability check
 - `writer`     the thread: its queue, its order, what it does when PostgreSQL goes away
