@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from cleartill.domain.errors import BooksUnavailable, CleartillError
+from cleartill.domain.errors import BooksUnavailable
 from cleartill.domain.outcome import NotSent
-from cleartill.ports import Unit, Verdict
+from cleartill.ports import Verdict
 from real import MERCHANT, Room, captured, claim, intent, later, open_room, outcome, refund_intent, rows
+from real.asking import count, queued
 
 
 @pytest.fixture
@@ -30,24 +30,6 @@ def foreign(url: str) -> Iterator[extensions.cursor]:
         with connection.cursor() as cursor:
             yield cursor
         connection.rollback()
-
-
-def count(url: str, table: str) -> int:
-    found: int = rows(url, f"SELECT count(*) FROM {table}")[0][0]
-    return found
-
-
-async def queued(room: Room, *units: Unit) -> list["asyncio.Task[Verdict]"]:
-    tasks = [asyncio.create_task(room.books.record(unit)) for unit in units]
-    await asyncio.sleep(0)
-    return tasks
-
-
-async def each(work: Coroutine[Any, Any, Verdict]) -> Verdict | str:
-    try:
-        return await work
-    except CleartillError as error:
-        return str(error)
 
 
 # ── what somebody else holds ─────────────────────────────────────────────────────────────────────────────────────────

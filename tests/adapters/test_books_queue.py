@@ -1,7 +1,7 @@
 """The writer's queue: what is taken together and in which order, who is turned away, and what a bad neighbour does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from copy import deepcopy
 from typing import Any
 
@@ -11,6 +11,7 @@ from cleartill.adapters.postgres import writer as writer_module
 from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.ports import Unit, Verdict
 from real import Room, captured, claim, intent, open_room, outcome, payment, refund_intent, rows
+from real.asking import count, each, queued
 
 
 @pytest.fixture
@@ -18,24 +19,6 @@ async def idle(database_url: str) -> AsyncIterator[Room]:
     """Its writer is not started yet: units queue up, to be taken as one batch."""
     async with open_room(database_url, start=False) as room:
         yield room
-
-
-def count(url: str, table: str) -> int:
-    found: int = rows(url, f"SELECT count(*) FROM {table}")[0][0]
-    return found
-
-
-async def queued(room: Room, *units: Unit) -> list["asyncio.Task[Verdict]"]:
-    tasks = [asyncio.create_task(room.books.record(unit)) for unit in units]
-    await asyncio.sleep(0)
-    return tasks
-
-
-async def each(work: Coroutine[Any, Any, Verdict]) -> Verdict | str:
-    try:
-        return await work
-    except CleartillError as error:
-        return str(error)
 
 
 # ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────

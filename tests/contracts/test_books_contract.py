@@ -1,7 +1,6 @@
 """What every Books, Reads and Backlog must do: one suite, on the fakes and on PostgreSQL."""
 
 import json
-from collections.abc import AsyncIterator
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,16 +15,9 @@ from cleartill.domain.merchant import ApiKey, Merchant, Scope
 from cleartill.domain.outcome import Approved, Declined, NotSent, Outcome, Unknown
 from cleartill.ports import Lease, Published, Unit, Verdict
 from real import MERCHANT, captured, claim, intent, origin, outcome, payment, refund_intent
-from real.house import House, fake_house, postgres_house
+from real.house import House
 
 OTHER = "merchant_456"
-
-
-@pytest.fixture(params=["fake", "postgres"])
-async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    opened = fake_house() if request.param == "fake" else postgres_house(request.getfixturevalue("database_url"))
-    async with opened as house:
-        yield house
 
 
 async def test_what_was_recorded_can_be_loaded(house: House) -> None:

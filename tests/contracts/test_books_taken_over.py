@@ -1,24 +1,14 @@
 """Who may still call an attempt unsent: the request, until the resolver has taken it over. On fakes and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from cleartill.domain.attempt import AttemptStatus
 from cleartill.domain.outcome import Approved, NotSent
 from cleartill.ports import Verdict
 from real import MERCHANT, captured, claim, intent, outcome, refund_intent
-from real.house import House, fake_house, postgres_house
+from real.house import House
 
 UNSENT, YES = NotSent("deadline"), Approved("bnk_9", "REF9", "00")
-
-
-@pytest.fixture(params=["fake", "postgres"])
-async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    opened = fake_house() if request.param == "fake" else postgres_house(request.getfixturevalue("database_url"))
-    async with opened as house:
-        yield house
 
 
 async def test_not_sent_is_refused_once_the_resolver_has_taken_over(house: House) -> None:
