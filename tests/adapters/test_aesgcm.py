@@ -53,7 +53,7 @@ def test_the_row_shows_what_may_be_shown_and_no_more(sealed: SealedCard) -> None
     assert (summary.expiry_month, summary.expiry_year, summary.card_token) == (12, 2030, sealed.token)
     assert (sealed.token[:5], sealed.merchant_id, sealed.key_version) == ("card_", "merchant_1", 1)
     shown = repr(sealed) + repr(sealed.sealed.hex())
-    for secret in (PAN, PAN.encode().hex(), "987", "Neill", KEYS[0].hex()):
+    for secret in (PAN, PAN.encode().hex(), "cvv", "Neill", KEYS[0].hex()):
         assert secret not in shown
 
 

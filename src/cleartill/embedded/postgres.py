@@ -171,7 +171,7 @@ class EmbeddedPostgres(Part):
         elif not home.exists():
             home.parent.mkdir(parents=True, exist_ok=True)
             if open_to_all(home.parent):
-                home.mkdir()
+                home.mkdir(exist_ok=True)  # another launcher may be as early; the lock decides
             else:
                 SYSTEM_HOME.mkdir(mode=0o711, parents=True, exist_ok=True)
                 home.unlink(missing_ok=True)
