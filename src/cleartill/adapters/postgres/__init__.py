@@ -1,7 +1,8 @@
 """PostgreSQL: the books, what is read from them, and the work that waits in them.
 
 Group commit: one writer thread per process takes all units that are waiting (at most 128) and writes them in one
-transaction of fixed phases, with one data-modifying statement over a JSON document; each unit is answered separately.
+transaction of fixed phases, one statement per table over a JSON document, in one round trip when all is as hoped; each
+unit is answered separately.
 It beat a transaction per unit on SQLAlchemy async + asyncpg (0.16 of pgbench with the same SQL) and on a pool of
 threads (0.14 to 0.20): this one reaches 0.75, the whole service around it (`make bench`). The rooms:
 

@@ -3,8 +3,9 @@
 import time
 from enum import StrEnum
 
+import psycopg2
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 _DEAD_WITHIN_S = 5.0
 
@@ -29,25 +30,26 @@ class CommitLost(Exception):
 def kind_of(error: Exception) -> Kind:
     if isinstance(error, CommitLost):
         return Kind.UNSURE
-    if not isinstance(error, DBAPIError):
+    said = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(said, psycopg2.Error):
         return Kind.REJECTED
-    state = getattr(error.orig, "pgcode", None) or ""
-    if error.connection_invalidated or state.startswith(("08", "57P")) or state == "25P04":
+    state = said.pgcode or ""
+    if state.startswith(("08", "57P")) or state == "25P04":
         return Kind.LOST
     if state.startswith("40") or state in ("55P03", "57014"):
         return Kind.AGAIN
     if state.startswith(("53", "58")) or state == "25006":
         return Kind.UNAVAILABLE
-    if not state and isinstance(error, OperationalError | InterfaceError):
+    if not state and isinstance(said, psycopg2.OperationalError | psycopg2.InterfaceError):
         return Kind.LOST
     return Kind.REJECTED
 
 
 def describe(error: Exception) -> str:
     """SQLSTATE and constraint; never the statement or its values."""
-    if isinstance(error, DBAPIError):
-        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-        return f"{type(error.orig).__name__} {getattr(error.orig, 'pgcode', None)} {constraint or ''}".strip()
+    said = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(said, psycopg2.Error):
+        return f"{type(said).__name__} {said.pgcode} {said.diag.constraint_name or ''}".strip()
     return f"{type(error).__name__} {error}"
 
 
@@ -66,7 +68,6 @@ def make_sure_it_is_dead(connection: Connection, pid: int, started: str) -> None
     )
     end = time.monotonic() + _DEAD_WITHIN_S
     while connection.execute(ask, {"pid": pid, "started": started}).all():
-        connection.commit()
         if time.monotonic() > end:
             raise OperationalError("an old session of ours does not end", None, TimeoutError())
         time.sleep(0.01)

@@ -1,7 +1,7 @@
-"""The SQL of one batch, prepared once per connection. Everything a batch writes is one statement over one document."""
+"""The SQL of one batch, prepared once per connection: one statement for each part that a batch can carry."""
 
 LOCK = """
-SELECT t.merchant_id, t.id, t.version, t.unit_id
+SELECT t.merchant_id, t.id, t.version
 FROM unnest(%(merchants)s::text[], %(ids)s::text[]) AS wanted (merchant_id, id)
 JOIN transactions t USING (merchant_id, id)
 ORDER BY t.merchant_id, t.id
@@ -58,6 +58,10 @@ _ATTEMPT = (
     "merchant_id text, key text, transaction_id text, refund_id text, kind text, provider text, amount_minor bigint, "
     "currency text, status text, claim jsonb, origin jsonb, opened_by text, expires_at timestamptz"
 )
+_SETTLED = (
+    "merchant_id text, key text, status text, reason text, provider_id text, network_code text, unit_id text, "
+    "resolve_after_s float8"
+)
 _LEDGER = "merchant_id text, fact_id text, account text, currency text, amount_minor bigint, transaction_id text"
 _AUDIT = (
     "merchant_id text, subject_id text, seq integer, event text, actor text, request_id text, trace_id text, "
@@ -70,87 +74,88 @@ def _names(columns: str) -> list[str]:
     return [column.split()[0] for column in columns.split(", ")]
 
 
-def _rows(part: str, columns: str) -> str:
-    return f"FROM jsonb_to_recordset((SELECT j -> '{part}' FROM document)) AS r ({columns})"
+def _rows(columns: str) -> str:
+    return f"FROM jsonb_to_recordset($1) AS r ({columns})"
 
 
-def _insert(table: str, part: str, columns: str) -> str:
+def _insert(table: str, columns: str) -> str:
     names = ", ".join(_names(columns))
-    return f"INSERT INTO {table} ({names}) SELECT {names} {_rows(part, columns)}"
+    return f"INSERT INTO {table} ({names}) SELECT {names} {_rows(columns)}"
 
 
 def _assign(columns: str) -> str:
     return ", ".join(f"{name} = r.{name}" for name in _names(columns))
 
 
-WRITE = f"""
-WITH document AS (SELECT %(document)s::jsonb AS j),
-cards AS (
-    INSERT INTO card_vault (merchant_id, token, key_version, sealed, summary)
-    SELECT merchant_id, token, key_version, decode(sealed, 'base64'), summary
-    {_rows("cards", "merchant_id text, token text, key_version integer, sealed text, summary jsonb")}
-    RETURNING 1),
-new_payments AS ({_insert("transactions", "new_payments", _PAYMENT)} RETURNING 1),
-payments AS (
-    UPDATE transactions t SET {_assign(_CHANGED)}
-    {_rows("payments", "merchant_id text, id text, expecting integer, " + _CHANGED)}
-    WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.version = r.expecting RETURNING 1),
-new_refunds AS ({_insert("refunds", "new_refunds", _REFUND)} RETURNING 1),
-refunds AS (
-    UPDATE refunds t SET {_assign(_REFUND_CHANGED)}
-    {_rows("refunds", "merchant_id text, id text, " + _REFUND_CHANGED)}
-    WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.status IN ('processing', 'in_doubt') RETURNING 1),
-new_attempts AS (
-    INSERT INTO attempts ({", ".join(_names(_ATTEMPT))}, resolve_at)
-    SELECT {", ".join(_names(_ATTEMPT))}, now() + resolve_after_s * interval '1 second'
-    {_rows("new_attempts", _ATTEMPT + ", resolve_after_s float8")} RETURNING 1),
-attempts AS (
-    UPDATE attempts t SET status = r.status, reason = r.reason, provider_id = r.provider_id,
-        network_code = r.network_code,
-        settled_by = CASE WHEN r.status <> 'open' THEN r.unit_id END,
-        settled_at = CASE WHEN r.status <> 'open' THEN now() END,
-        resolve_at = coalesce(now() + r.resolve_after_s * interval '1 second', t.resolve_at)
-    {
-    _rows(
-        "attempts",
-        "merchant_id text, key text, status text, reason text, provider_id text, network_code text, "
-        "unit_id text, resolve_after_s float8",
-    )
+def _each(rows: str) -> str:
+    """The statement must return a row for each of its document, or fail with ASTRAY."""
+    return f"WITH found AS ({rows}) SELECT 1 / (count(*) = jsonb_array_length($1))::integer FROM found"
+
+
+ASTRAY = "22012"
+"""The SQLSTATE of a division by zero, which is how a part says that one of its rows did not find its place."""
+
+PARTS = {
+    "locks": _each("""
+        SELECT FROM jsonb_to_recordset($1) AS r (merchant_id text, id text, version integer)
+        JOIN transactions t USING (merchant_id, id, version)
+        ORDER BY t.merchant_id, t.id FOR NO KEY UPDATE OF t SKIP LOCKED"""),
+    "claims": _each(CLAIM % {"claims": "$1"}),
+    "cards": f"""
+        INSERT INTO card_vault (merchant_id, token, key_version, sealed, summary)
+        SELECT merchant_id, token, key_version, decode(sealed, 'base64'), summary
+        {_rows("merchant_id text, token text, key_version integer, sealed text, summary jsonb")}""",
+    "new_payments": _insert("transactions", _PAYMENT),
+    "payments": _each(f"""
+        UPDATE transactions t SET {_assign(_CHANGED)}
+        {_rows("merchant_id text, id text, expecting integer, " + _CHANGED)}
+        WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.version = r.expecting RETURNING 1"""),
+    "new_refunds": _insert("refunds", _REFUND),
+    "refunds": _each(f"""
+        UPDATE refunds t SET {_assign(_REFUND_CHANGED)}
+        {_rows("merchant_id text, id text, " + _REFUND_CHANGED)}
+        WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.status IN ('processing', 'in_doubt') RETURNING 1"""),
+    "new_attempts": f"""
+        INSERT INTO attempts ({", ".join(_names(_ATTEMPT))}, resolve_at)
+        SELECT {", ".join(_names(_ATTEMPT))}, now() + resolve_after_s * interval '1 second'
+        {_rows(_ATTEMPT + ", resolve_after_s float8")}""",
+    "attempts": _each(f"""
+        UPDATE attempts t SET status = r.status, reason = r.reason, provider_id = r.provider_id,
+            network_code = r.network_code,
+            settled_by = CASE WHEN r.status <> 'open' THEN r.unit_id END,
+            settled_at = CASE WHEN r.status <> 'open' THEN now() END,
+            resolve_at = coalesce(now() + r.resolve_after_s * interval '1 second', t.resolve_at)
+        {_rows(_SETTLED)}
+        WHERE t.merchant_id = r.merchant_id AND t.key = r.key AND t.settled_by IS NULL RETURNING 1"""),
+    "answers": f"""
+        UPDATE idempotency_keys t SET answer_status = r.status, answer_body = r.body, answered_at = now()
+        {_rows("merchant_id text, scope text, key text, status smallint, body text")}
+        WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL""",
+    "released": """
+        DELETE FROM idempotency_keys t
+        USING jsonb_to_recordset($1) AS r (merchant_id text, scope text, key text)
+        WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL""",
+    "ledger": f"""
+        WITH entries AS ({_insert("ledger_entries", _LEDGER)} RETURNING merchant_id, account, currency, amount_minor)
+        INSERT INTO ledger_pending (merchant_id, account, currency, amount_minor)
+        SELECT merchant_id, account, currency, amount_minor FROM entries""",
+    "audit": _insert("audit_logs", _AUDIT),
+    "outbox": _insert("outbox", _OUTBOX),
 }
-    WHERE t.merchant_id = r.merchant_id AND t.key = r.key AND t.settled_by IS NULL RETURNING 1),
-answers AS (
-    UPDATE idempotency_keys t SET answer_status = r.status, answer_body = r.body, answered_at = now()
-    {_rows("answers", "merchant_id text, scope text, key text, status smallint, body text")}
-    WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL
-    RETURNING 1),
-released AS (
-    DELETE FROM idempotency_keys t USING jsonb_to_recordset((SELECT j -> 'released' FROM document))
-        AS r (merchant_id text, scope text, key text)
-    WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL
-    RETURNING 1),
-ledger AS ({_insert("ledger_entries", "ledger", _LEDGER)} RETURNING merchant_id, account, currency, amount_minor),
-pending AS (
-    INSERT INTO ledger_pending (merchant_id, account, currency, amount_minor)
-    SELECT merchant_id, account, currency, amount_minor FROM ledger),
-audit AS ({_insert("audit_logs", "audit", _AUDIT)}),
-events AS ({_insert("outbox", "outbox", _OUTBOX)})
-SELECT (SELECT count(*) FROM cards), (SELECT count(*) FROM new_payments), (SELECT count(*) FROM payments),
-    (SELECT count(*) FROM new_refunds), (SELECT count(*) FROM refunds), (SELECT count(*) FROM new_attempts),
-    (SELECT count(*) FROM attempts)
-"""
+"""What a batch can carry, each part one statement over its rows, in the order they are written. (The first two are for
+the hopeful: see batch.)"""
 
-COUNTED = ("cards", "new_payments", "payments", "new_refunds", "refunds", "new_attempts", "attempts")
-"""The parts of the document whose every row must have found its place, in the order WRITE counts them."""
-
-# Every row is named by its primary key. Each batch is planned anew (0.75 ms): a plan made while the tables were small,
-# and kept, went from 512 to 232 payments/s while they grew, although it named the right indexes. Scanning whole tables
-# is forbidden besides, and `attempts_due` (status = 'open', hence settled_by above) is for the resolver alone.
+# A plan is kept for a moment (writer.PLAN_KEPT_S): planning each batch cost more than its work, and a plan made while the
+# tables were small and kept for ever went through the whole of `attempts_pkey` for each batch (512 payments/s fell to
+# 232 while they grew). Scanning whole tables is forbidden besides, and `attempts_due` (status = 'open', hence settled_by
+# above) is for the resolver alone.
 PREPARE = (
-    "SET plan_cache_mode = force_custom_plan",
+    "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
     "PREPARE lock_batch (text[], text[]) AS " + LOCK % {"merchants": "$1", "ids": "$2"},
     "PREPARE claim_batch (jsonb) AS " + CLAIM % {"claims": "$1"},
-    "PREPARE write_batch (jsonb) AS " + WRITE % {"document": "$1"},
+    "PREPARE untouched (text[], text[]) AS " + UNTOUCHED % {"merchants": "$1", "keys": "$2"},
+    *(f"PREPARE write_{part} (jsonb) AS {statement}" for part, statement in PARTS.items()),
 )

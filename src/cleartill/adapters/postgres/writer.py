@@ -13,7 +13,9 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
+from psycopg2 import extensions
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,6 +32,8 @@ PATIENCE_S = 5.0
 """How long an outcome waits for a PostgreSQL that is away; then its caller hears 202 and the resolver finishes."""
 SCAN_MAX = 4 * BATCH_MAX
 _NO_PROGRESS_S = 0.002
+PLAN_KEPT_S = 0.25
+"""Long enough that planning costs nothing, too short for the tables to outgrow a plan."""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class Writer:
         self._closing = False
         self._connection: Connection | None = None
         self._backend: tuple[int, str] | None = None
+        self._planned_at = 0.0
         self._thread = threading.Thread(target=self._run, name="books-writer", daemon=True)
 
     def start(self) -> None:
@@ -200,7 +205,7 @@ class Writer:
 
     def _once(self, batch: list[_Waiting]) -> _Done:
         batch_id, began = new_id("bat"), time.monotonic()
-        verdicts = write_batch(self._connected(), [waiting.unit for waiting in batch], batch_id)
+        verdicts = write_batch(self._cursor(), [waiting.unit for waiting in batch], batch_id)
         self._watch.observe("books.commit", (time.monotonic() - began) * 1000)
         self._watch.observe("books.batch.size", len(batch))
         return [(waiting, verdicts[waiting.unit.id]) for waiting in batch if waiting.unit.id in verdicts]
@@ -253,16 +258,24 @@ class Writer:
 
     # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _cursor(self) -> extensions.cursor:
+        """psycopg2's own: SQLAlchemy's results took as long as the batch."""
+        cursor = cast(extensions.cursor, self._connected().connection.cursor())
+        now = time.monotonic()
+        if self._planned_at < now - PLAN_KEPT_S:
+            cursor.execute("DISCARD PLANS")
+            self._planned_at = now
+        return cursor
+
     def _connected(self) -> Connection:
         if self._connection is None:
-            connection = self._engine.connect()
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
                 if self._backend is not None:
                     faults.make_sure_it_is_dead(connection, *self._backend)
                 for statement in PREPARE:
                     connection.exec_driver_sql(statement)
                 self._backend = faults.backend_of(connection)
-                connection.commit()
             except BaseException:
                 connection.invalidate()
                 connection.close()
@@ -273,7 +286,7 @@ class Writer:
     def _roll_back(self) -> None:
         if self._connection is not None:
             try:
-                self._connection.rollback()
+                self._connection.exec_driver_sql("ROLLBACK")
             except SQLAlchemyError:
                 self._hang_up()
 
