@@ -57,6 +57,8 @@ metrics: $(INSTALLED) ## Rates, latencies, breakers and queues, in the terminal
 	@$(BIN)/cleartill doctor --metrics $(ARGS)
 debug: $(INSTALLED) ## Like run, with DEBUG logs
 	@DEBUG=true LOG_LEVEL=DEBUG $(BIN)/cleartill up $(ARGS)
+reconcile: $(INSTALLED) ## The bank's book against ours: make reconcile ARGS="--since 2026-01-01 --json"
+	@$(BIN)/cleartill reconcile $(ARGS)
 env-check: $(INSTALLED) ## Are the settings of this environment sound
 	@$(BIN)/cleartill doctor --settings
 deps-check: $(INSTALLED) ## Does what is installed fit together
@@ -111,7 +113,7 @@ shell: docker-shell ## Short for docker-shell
 
 # --- Clean.
 
-.PHONY: migrate db-seed status metrics debug env-check deps-check prod-check clean clean-all
+.PHONY: migrate db-seed status metrics reconcile debug env-check deps-check prod-check clean clean-all
 clean: ## Remove what tools leave behind
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov dist
 	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

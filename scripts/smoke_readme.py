@@ -22,7 +22,16 @@ EXPECTED: dict[str, Callable[[str], bool]] = {
     "timeline": lambda out: '"name": "payment.resolved"' in out,
     "events": lambda out: "payment.created" in out and "refund.succeeded" in out,
     "health": lambda out: '"status":"ok"' in out,
+    "hold": lambda out: '"status":"authorized"' in out and '"amount_captured_minor":9000' in out,
+    "void": lambda out: '"status":"voided"' in out and "Cannot capture a payment that is voided" in out,
+    "stored": lambda out: '"status":"captured"' in out and '"amount_minor":1500' in out,
+    "providers": lambda out: out.count('"status":"captured"') == 2 and '"provider":"internal"' in out,
+    "challenge": lambda out: '"amount_minor":6000' in out,
+    "challenge-met": lambda out: '"status":"captured"' in out,
+    "lists": lambda out: '"order_id":4712' in out and '"has_more":' in out,
 }
+PATIENT = ("doubt-resolved", "challenge-met")
+"""Blocks that look at what comes by itself."""
 
 
 def readme_blocks() -> dict[str, str]:
@@ -65,6 +74,7 @@ def readme(smoke: Smoke, mockserver: bool, resolved_within_s: float) -> None:
     blocks, expected = readme_blocks(), dict(EXPECTED)
     if mockserver:
         expected["doubt-resolved"] = lambda out: '"code":"not_charged"' in out
+        expected["challenge-met"] = lambda out: '"status":"requires_action"' in out
     if list(blocks) != list(expected):
         smoke.note("the README's blocks", [f"are {list(blocks)}, expected {list(expected)}"])
         return
@@ -72,7 +82,7 @@ def readme(smoke: Smoke, mockserver: bool, resolved_within_s: float) -> None:
     for name, well in expected.items():
         begin = time.monotonic()
         printed = shell.run(blocks[name])
-        while name == "doubt-resolved" and not well(printed) and time.monotonic() < begin + resolved_within_s:
+        while name in PATIENT and not well(printed) and time.monotonic() < begin + resolved_within_s:
             time.sleep(1)
             printed = shell.run(blocks[name])
         why = [] if well(printed) else [f"it printed: {printed[-600:]}"]

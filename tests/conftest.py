@@ -20,8 +20,11 @@ WITHOUT_IO = {"domain", "usecases", "api", "telemetry", "providers"}
 _CLEAN = """
 SET session_replication_role = replica;
 TRUNCATE merchants, api_keys, card_vault, transactions, refunds, idempotency_keys, attempts, ledger_entries,
-    ledger_pending, audit_logs, outbox;
+    ledger_pending, audit_logs, outbox, blocked_cards,
+    balances, transfers, webhook_endpoints, webhook_wanted, webhook_deliveries, webhook_attempts,
+    statement_lines, discrepancies, reconciliations;
 UPDATE outbox_leases SET owner = '', epoch = 0, until = '-infinity';
+UPDATE reconcile_lease SET owner = '', run = 0, until = '-infinity', ended_at = now(), resume_from = NULL;
 """
 
 

@@ -19,7 +19,13 @@ def create() -> ASGIApp:
     """One API process. Its parts start and end with the application's lifespan."""
     settings = Settings.read()
     assembly = build(settings, role="api")
-    app = create_app(assembly.till, environment=settings.env, version=settings.dd_version, drain_s=settings.drain_s)
+    app = create_app(
+        assembly.till,
+        environment=settings.env,
+        version=settings.dd_version,
+        drain_s=settings.drain_s,
+        limits=settings.rate_limits,
+    )
     serve_until_drained = app.router.lifespan_context
 
     @asynccontextmanager

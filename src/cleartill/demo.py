@@ -3,15 +3,17 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from secrets import token_hex
 
 from cleartill.domain.card import Card, Cvv, Pan, Secret
-from cleartill.domain.errors import CleartillError
+from cleartill.domain.errors import CleartillError, EmailTaken
 from cleartill.domain.merchant import DEMO_ADMIN_KEY, DEMO_API_KEY, DEMO_MERCHANT_ID, MERCHANT_SCOPES, Scope
+from cleartill.domain.order import Order
 from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Origin, Till
 from cleartill.simulator.cards import TEST_CARDS
-from cleartill.usecases.charge import Charge, charge
+from cleartill.usecases.charge import PROCESS, charge
 from cleartill.usecases.onboard import onboard
 from cleartill.usecases.refund import RefundOrder, refund
 
@@ -29,26 +31,31 @@ async def seed_demo(till: Till) -> None:
         (DEMO_MERCHANT_ID, "Demo Merchant", "demo@merchant.example", DEMO_API_KEY, MERCHANT_SCOPES),
         (ADMIN_MERCHANT_ID, "Administrator", "admin@merchant.example", DEMO_ADMIN_KEY, tuple(Scope)),
     ):
-        await onboard(till, merchant_id=merchant_id, name=name, email=email, key=key, scopes=scopes, origin=_origin())
+        with suppress(EmailTaken):
+            await onboard(
+                till, merchant_id=merchant_id, name=name, email=email, key=key, scopes=scopes, origin=_origin()
+            )
 
 
 async def fill(till: Till, say: Callable[[str], None]) -> None:
     """A second merchant, a payment with every test card, and refunds of the captured ones; needs a bank."""
-    await onboard(
-        till,
-        merchant_id="merchant_456",
-        name="Second Demo Merchant",
-        email="second@merchant.example",
-        key="sk_test_demo4567CleartillSecondMerchantKeyForTests",
-        scopes=MERCHANT_SCOPES,
-        origin=_origin(),
-    )
+    with suppress(EmailTaken):
+        await onboard(
+            till,
+            merchant_id="merchant_456",
+            name="Second Demo Merchant",
+            email="second@merchant.example",
+            key="sk_test_demo4567CleartillSecondMerchantKeyForTests",
+            scopes=MERCHANT_SCOPES,
+            origin=_origin(),
+        )
     for number, card in enumerate(TEST_CARDS):
-        command = Charge(
+        asked = Order(
             merchant_id=DEMO_MERCHANT_ID,
             amount_minor=1_000 + 250 * number,
             currency="USD",
             payment_method="credit_card",
+            capture_method="automatic",
             card=Card(Pan(card.number), 12, 2034, Cvv("1234" if card.number.startswith("3") else "123"), Secret("Ada")),
             card_token=None,
             provider=None,
@@ -56,10 +63,9 @@ async def fill(till: Till, say: Callable[[str], None]) -> None:
             customer_email=None,
             description=card.name,
             metadata={"demo": True},
-            idempotency_key=None,
         )
         try:
-            made = await charge(till, command, _origin(), time.monotonic() + BUDGET_S)
+            made = await charge(till, asked, PROCESS, None, _origin(), time.monotonic() + BUDGET_S)
             payment = json.loads(made.body)
             say(f"  {card.name:<22} {payment['status']}")
         except CleartillError as error:

@@ -9,14 +9,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEV_SECRET = "cleartill-development-only"
 DEV_ENCRYPTION_KEY = "1:Y2xlYXJ0aWxsLWRldmVsb3BtZW50LW9ubHktMzJieXQ="
-_SECRETS = ("secret_key", "encryption_key", "webhook_secret", "database_url", "redis_url")
+_SECRETS = (
+    "secret_key",
+    "encryption_key",
+    "webhook_secret",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+    "database_url",
+    "database_replica_url",
+    "redis_url",
+)
 
 
 class Settings(BaseSettings):
     """Every setting with its safe default; the names are the environment's, in upper case.
 
-    A secret may also come from a file: `SECRET_KEY_FILE`, `ENCRYPTION_KEY_FILE`, `WEBHOOK_SECRET_FILE`,
-    `DATABASE_URL_FILE`, `REDIS_URL_FILE`. Production refuses the development secrets.
+    A secret may also come from a file: `SECRET_KEY_FILE` and so on, for each of `_SECRETS`. Production refuses the
+    development secrets.
     """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -29,6 +38,9 @@ class Settings(BaseSettings):
 
     database_url: Annotated[str, Field(repr=False)] = "postgresql://cleartill:cleartill@127.0.0.1:5432/cleartill"
     database_read_pool: Annotated[int, Field(ge=1, le=64)] = 4
+    database_replica_url: Annotated[str, Field(repr=False)] = ""
+    """For lists, which may be of a moment ago; empty: they read `database_url` too."""
+    database_list_pool: Annotated[int, Field(ge=1, le=64)] = 2
     database_unsafe_durability: bool = False
     """Let a PostgreSQL with fsync off be used: for tests only, refused in production."""
 
@@ -41,6 +53,28 @@ class Settings(BaseSettings):
     request_budget_s: Annotated[float, Field(gt=0, le=60)] = 8.0
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 10
     breaker_open_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+
+    stripe_secret_key: SecretStr = SecretStr("")
+    """Enables the provider `stripe`."""
+    stripe_webhook_secret: SecretStr = SecretStr("")
+    """Enables its callbacks."""
+    stripe_api_base: str = "https://api.stripe.com"
+    webhook_allow_loopback: bool = True
+    """Let merchants' webhooks go to this machine, without TLS too: for work on one machine. Off in production, and
+    refused there."""
+
+    payer_url: str = "http://127.0.0.1:8000/"
+    provider_failover: str = ""
+    refuse_hard_declines: bool = True
+
+    fee_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Hundredths of a percent of what is captured."""
+    fee_fixed_minor: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+    rate_limit_global_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    rate_limit_balance_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 10
+    rate_limit_transactions_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    rate_limit_login_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 5
 
     secret_key: SecretStr = SecretStr(DEV_SECRET)
     """Keys the HMACs: API keys, card fingerprints, idempotency fingerprints."""
@@ -79,6 +113,39 @@ class Settings(BaseSettings):
         """The same for a command that a person runs and reads: its log tells of trouble only."""
         return self.model_copy(update={"log_level": "WARNING"})
 
+    @property
+    def rate_limits(self) -> dict[str, int]:
+        """Requests a minute by rule; 0: no limit."""
+        return {
+            "global": self.rate_limit_global_per_min,
+            "balance": self.rate_limit_balance_per_min,
+            "transactions": self.rate_limit_transactions_per_min,
+            "login": self.rate_limit_login_per_min,
+        }
+
+    @property
+    def failover(self) -> dict[str, str]:
+        """`PROVIDER_FAILOVER` as provider → whom to ask in its place. Raises ValueError."""
+        rules: dict[str, str] = {}
+        for rule in filter(None, self.provider_failover.replace(" ", "").split(",")):
+            first, colon, other = rule.partition(":")
+            if not (first and colon and other.isidentifier()) or first == other or first in rules:
+                raise ValueError("PROVIDER_FAILOVER is first:other, comma-separated, each first once and not to itself")
+            if other == "internal":
+                raise ValueError("PROVIDER_FAILOVER: internal asks nobody for the money, and stands in for no one")
+            rules[first] = other
+        return rules
+
+    @property
+    def webhooks_to_loopback(self) -> bool:
+        """`WEBHOOK_ALLOW_LOOPBACK`, but never in production."""
+        return self.webhook_allow_loopback and self.env != "production"
+
+    @model_validator(mode="after")
+    def _sound_failover(self) -> Self:
+        _ = self.failover
+        return self
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if self.env == "production":
@@ -87,4 +154,8 @@ class Settings(BaseSettings):
                 raise ValueError("production needs its own SECRET_KEY, ENCRYPTION_KEY and WEBHOOK_SECRET")
             if self.database_unsafe_durability or self.debug or self.seed_demo:
                 raise ValueError("production refuses DATABASE_UNSAFE_DURABILITY, DEBUG and SEED_DEMO")
+            if self.webhook_allow_loopback and "webhook_allow_loopback" in self.model_fields_set:
+                raise ValueError("production refuses WEBHOOK_ALLOW_LOOPBACK: merchants would reach this machine")
+            if self.stripe_secret_key.get_secret_value() and not self.stripe_api_base.startswith("https://"):
+                raise ValueError("production sends cards by TLS only: STRIPE_API_BASE")
         return self

@@ -6,13 +6,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cleartill.domain.backoff import delay_s
+from cleartill.domain.errors import Unavailable
 from cleartill.ports import Till
+from cleartill.usecases.deliver_webhook import UnderWay, deliver_webhook
+from cleartill.usecases.execute_transfer import execute_transfer
+from cleartill.usecases.expire import expire
 from cleartill.usecases.publish_outbox import publish_outbox
+from cleartill.usecases.reconcile import reconcile
 from cleartill.usecases.resolve import resolve
 
 log = logging.getLogger(__name__)
 
 FAILURE_CAP_S = 10.0
+FAN_OUT = 500
+"""Events made into deliveries in one transaction."""
+ACCOUNTS = 64
+"""Whose entries are added to their balances in one round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class Worker:
 
 
 async def _depths(till: Till, _owner: str) -> int:
-    for depth in await till.backlog.depths():
+    for depth in [*await till.backlog.depths(), *await till.webhooks.depths(), *await till.transfers.depths()]:
         till.watch.gauge(depth.name, depth.value, **depth.tags)
     return 0
 
@@ -33,13 +42,42 @@ async def _depths(till: Till, _owner: str) -> int:
 WORKERS = (
     Worker("publish_outbox", publish_outbox, 0.2),
     Worker("resolve", lambda till, _owner: resolve(till), 1.0),
+    Worker("expire", lambda till, _owner: expire(till), 15.0),
+    Worker("fan_out", lambda till, _owner: till.webhooks.fan_out(FAN_OUT), 0.2),
+    Worker("execute_transfer", execute_transfer, 0.5),
+    Worker("roll_up", lambda till, _owner: till.ledger.roll_up(ACCOUNTS), 1.0),
     Worker("depths", _depths, 10.0),
 )
 
 
 async def work(till: Till, owner: str, stop: asyncio.Event) -> None:
     """Run every worker until told to stop; a round under way is finished first."""
-    await asyncio.gather(*(_loop(worker, till, owner, stop) for worker in WORKERS))
+    under_way = UnderWay()
+    deliver = Worker("deliver_webhook", lambda till, owner: deliver_webhook(till, owner, under_way), 0.2)
+    nightly = Worker("reconcile", lambda till, owner: _reconcile(till, owner, stop), 300.0)
+    await asyncio.gather(*(_loop(worker, till, owner, stop) for worker in (*WORKERS, deliver, nightly)))
+    await under_way.finish(till)
+
+
+async def _reconcile(till: Till, owner: str, stop: asyncio.Event) -> int:
+    """A night's run may take minutes, and is the only round that is not finished when told to stop: it has moved
+    nothing, and another worker begins it anew. Nor is it tried again every few seconds while a bank is away."""
+    running = asyncio.ensure_future(reconcile(till, owner, nightly=True))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done():
+        running.cancel()
+    try:
+        report = await running
+    except asyncio.CancelledError:
+        return 0
+    except Unavailable as away:
+        log.warning("no reconciliation: %s", away)
+        return 0
+    if report is not None and not report.clean:
+        log.error("reconciliation %d found %d discrepancies, %d of them new", report.run, report.total, report.new)
+    return 0
 
 
 async def _loop(worker: Worker, till: Till, owner: str, stop: asyncio.Event) -> None:

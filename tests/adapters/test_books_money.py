@@ -10,8 +10,8 @@ from cleartill.domain.errors import BooksUnavailable, ExceedsLeft
 from cleartill.domain.idempotency import Answer
 from cleartill.domain.outcome import Approved, Declined, Unknown
 from cleartill.ports import Till, Unit, Verdict
-from cleartill.usecases.attempt import settle
 from cleartill.usecases.resolve import resolve
+from cleartill.usecases.settle import settle
 from fakes import Scripted, World
 from real import MERCHANT, origin, rows
 from real.orders import back, id_of, make_due, money, pay, status_of

@@ -8,11 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cleartill.domain.answers import answer
-from cleartill.domain.attempt import AttemptKind
 from cleartill.domain.card import CardSummary, SealedCard
 from cleartill.domain.errors import CleartillError, NotFound
-from cleartill.domain.events import MerchantCreated
-from cleartill.domain.merchant import ApiKey, Merchant, Scope
 from cleartill.domain.outcome import Declined, NotSent, Unknown
 from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Hop, Unit, Verdict
@@ -73,7 +70,7 @@ async def test_an_approval_moves_the_money_once_and_keeps_the_answer(room: Room,
     assert rows(database_url, "SELECT status, settled_by FROM attempts") == [("approved", said.id)]
     existing = await room.books.claimed(claim("k1"))
     assert existing is not None
-    assert existing.answer == answer(AttemptKind.AUTHORIZE, asked.payment, None)
+    assert existing.answer == answer(asked.payment, None, made=True)
     assert json.loads(existing.answer.body)["status"] == "captured"
 
 
@@ -231,20 +228,6 @@ async def test_a_card_is_kept_with_the_unit(room: Room) -> None:
     assert await room.books.card(MERCHANT, "card_1") == unit.card
     with pytest.raises(NotFound):
         await room.books.card("merchant_456", "card_1")
-
-
-async def test_a_merchant_is_taken_on_once(room: Room, database_url: str) -> None:
-    now = datetime.now(UTC)
-    merchant = Merchant("m_9", "Nine", "nine@merchant.example", now)
-    key = ApiKey("key_9", "m_9", "sk_test_nine1234", "a" * 64, (Scope.PAYMENTS_READ,), "first", now)
-
-    def take_on() -> "asyncio.Task[bool]":
-        fact = MerchantCreated("m_9", "m_9", 1, now, {"id": "m_9"})
-        return asyncio.create_task(room.books.add_merchant(merchant, key, fact, origin()))
-
-    assert sorted(await asyncio.gather(take_on(), take_on(), take_on())) == [False, False, True]
-    assert await room.reads.api_key(key.prefix) == key
-    assert counts(database_url)["outbox"] == 1
 
 
 async def test_a_review_is_a_unit_without_an_attempt(room: Room) -> None:

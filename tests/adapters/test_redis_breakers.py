@@ -26,7 +26,7 @@ pytestmark = pytest.mark.enable_socket
 PATIENCE_S = 20.0
 OPEN_S = 30.0
 CARD = Card(Pan("4111111111111111"), 1, 2031, Cvv("123"), Secret("A"))
-ASK = Authorization("pay_1.authorize.1", 100, "EUR", CARD, True, datetime(2030, 1, 1, tzinfo=UTC))
+ASK = Authorization("pay_1.authorize.1", "pay_1", 100, "EUR", CARD, True, datetime(2030, 1, 1, tzinfo=UTC))
 
 
 class Counts(NoWatch):
@@ -40,7 +40,7 @@ class Counts(NoWatch):
 class Fickle:
     """A provider that is silent until it is told to be well."""
 
-    name = "bank"
+    name, prepares, needs_card = "bank", False, True
     well = False
 
     async def authorize(self, _: Authorization) -> Outcome:

@@ -123,12 +123,19 @@ def test_a_card_with_a_clear_answer(bank: httpx.Client, card: TestCard) -> None:
     assert done["reference"] == body["reference"]
     assert done["operation_id"].startswith("bnk_")
     assert done["kind"] == "authorization"
-    assert done["status"] == ("approved" if card.approved else "declined")
+    assert done["status"] == ("approved" if card.approved else "requires_action" if card.challenged else "declined")
     assert done["response_code"] == card.response_code
     assert bool(done["auth_code"]) is card.approved
     assert (done["avs_result"], done["cvc_result"]) == (card.avs, card.cvc)
     assert (done["amount_minor"], done["currency"], done["capture"]) == (1234, "USD", True)
     assert datetime.fromisoformat(done["created_at"]).tzinfo is not None
+
+
+def test_a_card_of_3d_secure_sends_the_payer_to_the_banks_page(bank: httpx.Client) -> None:
+    (card,) = (card for card in CLEAR_CARDS if card.challenged)
+    done = post(bank, "/v1/authorizations", order(card.number)).json()
+    page = httpx.URL(done["redirect_url"])
+    assert (page.scheme, page.path) == ("http", f"/3ds/{done['operation_id']}")
 
 
 def test_a_card_that_is_not_in_the_table_is_approved(bank: httpx.Client) -> None:

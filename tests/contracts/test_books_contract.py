@@ -3,15 +3,12 @@
 import json
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from cleartill.domain.attempt import AttemptStatus
 from cleartill.domain.card import CardSummary, SealedCard
 from cleartill.domain.errors import BooksUnavailable, NotFound
-from cleartill.domain.events import MerchantCreated
-from cleartill.domain.merchant import ApiKey, Merchant, Scope
 from cleartill.domain.outcome import Approved, Declined, NotSent, Outcome, Unknown
 from cleartill.ports import Lease, Published, Unit, Verdict
 from real import MERCHANT, captured, claim, intent, origin, outcome, payment, refund_intent
@@ -198,20 +195,6 @@ async def test_cards_are_kept_and_rewrapped(house: House) -> None:
     assert await house.backlog.store_rewrapped(pairs[:2]) == 0
     assert await house.backlog.cards_not_under(2, 10) == cards[2:]
     assert await house.books.card(MERCHANT, "card_1") == pairs[1][1]
-
-
-async def test_a_merchant_is_added_once(house: House) -> None:
-    now = datetime.now(UTC)
-    merchant = Merchant("merchant_9", "Nine", "nine@merchant.example", now)
-    scopes = (Scope.PAYMENTS_READ, Scope.ACCOUNT_READ)
-    key = ApiKey("key_9", merchant.id, "sk_test_nine1234", "a" * 64, scopes, "first", now)
-    fact = MerchantCreated(merchant.id, merchant.id, 1, now, {"id": merchant.id})
-
-    assert await house.books.add_merchant(merchant, key, fact, origin()) is True
-    assert await house.books.add_merchant(merchant, key, fact, origin()) is False
-
-    assert await house.reads.api_key(key.prefix) == key
-    assert await house.reads.api_key("sk_test_nobody00") is None
 
 
 async def test_the_timeline_tells_every_fact_in_order(house: House) -> None:

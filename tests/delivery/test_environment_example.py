@@ -13,7 +13,7 @@ from cleartill.settings import _SECRETS, Settings
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text()
 LINE = re.compile(r"^(?P<off># )?(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
-RESERVED = {"DATABASE_REPLICA_URL", "DD_APP_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"}
+RESERVED = {"DD_APP_KEY"}
 """For what is not built yet; callers know these names."""
 
 

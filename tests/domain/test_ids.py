@@ -2,10 +2,13 @@
 
 import re
 import time
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cleartill.domain.ids import new_id
+from cleartill.domain.ids import first_id, new_id
+
+TOKYO = timezone(timedelta(hours=9))
 
 
 def test_a_prefix_and_twenty_six_characters_of_crockfords_base_32() -> None:
@@ -40,3 +43,22 @@ def test_the_time_can_be_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
         moment = moment * 32 + alphabet.index(char)
 
     assert moment == 1_767_225_600_123
+
+
+def test_the_first_id_of_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the ids of the millisecond before and its own."""
+    at = datetime(2026, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC)
+    made = {}
+    for moment in (1_767_225_600_122, 1_767_225_600_123):
+        monkeypatch.setattr(time, "time_ns", lambda moment=moment: moment * 1_000_000 + 999_999)
+        made[moment % 1_000] = [new_id("pay") for _ in range(100)]
+
+    first = first_id("pay", at)
+
+    assert first == first_id("pay", at.replace(microsecond=123_999)) == first_id("pay", at.astimezone(TOKYO))
+    assert max(made[122]) < first < min(made[123])
+    assert len(first) == len(new_id("pay"))
+
+
+def test_there_are_no_ids_before_1970() -> None:
+    assert first_id("pay", datetime(1969, 1, 1, tzinfo=UTC)) == "pay_" + "0" * 26

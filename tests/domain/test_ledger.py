@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cleartill.domain import events
 from cleartill.domain.events import Fact
-from cleartill.domain.ledger import journals
+from cleartill.domain.ledger import Fees, journals
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,16 +41,65 @@ def _subclasses(kind: type[Fact]) -> list[type[Fact]]:
     return [found for sub in kind.__subclasses__() for found in (sub, *_subclasses(sub))]
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in _subclasses(Fact) if kind not in (events.PaymentCaptured, events.RefundSucceeded)]
-)
+MOVES: dict[type[Fact], tuple[str, str]] = {
+    events.PaymentCaptured: ("acquirer", "merchant"),
+    events.RefundSucceeded: ("merchant", "acquirer"),
+    events.DepositSucceeded: ("bank", "merchant"),
+    events.WithdrawalCreated: ("merchant", "merchant_reserved"),
+    events.WithdrawalRetried: ("merchant", "merchant_reserved"),
+    events.WithdrawalSucceeded: ("merchant_reserved", "bank"),
+    events.WithdrawalFailed: ("merchant_reserved", "merchant"),
+}
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_where_each_fact_moves_its_amount(kind: type[Fact]) -> None:
+    (journal,) = journals([fact(kind, 70)])
+    taken, given_to = MOVES[kind]
+    assert {entry.account: entry.amount_minor for entry in journal.entries} == {taken: -70, given_to: 70}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in _subclasses(Fact) if kind not in MOVES])
 def test_no_other_fact_moves_money(kind: type[Fact]) -> None:
-    assert journals([fact(kind)]) == []
+    assert journals([fact(kind, 70)]) == []
 
 
-@given(st.lists(st.tuples(st.sampled_from([events.PaymentCaptured, events.RefundSucceeded]), st.integers(1, 10**12))))
+@pytest.mark.parametrize("kind", MOVES)
+def test_a_fact_that_moved_nothing_has_no_journal(kind: type[Fact]) -> None:
+    assert journals([fact(kind, 0)]) == []
+
+
+# ── fees ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fees", "amount", "fee"),
+    [
+        (Fees(), 10_000, 0),
+        (Fees(290, 30), 10_000, 320),
+        (Fees(150), 33, 0),
+        (Fees(150), 34, 1),
+        (Fees(fixed_minor=30), 25, 25),
+        (Fees(10_000, 1), 7, 7),
+    ],
+)
+def test_the_fee_of_a_capture(fees: Fees, amount: int, fee: int) -> None:
+    (journal,) = journals([fact(events.PaymentCaptured, amount)], fees)
+    sums = {entry.account: entry.amount_minor for entry in journal.entries}
+    expected = {"acquirer": -amount, "merchant": amount - fee, "fees": fee}
+    assert sums == {account: moved for account, moved in expected.items() if moved}
+    assert sum(sums.values()) == 0
+
+
+def test_only_captures_cost_a_fee() -> None:
+    for kind in MOVES.keys() - {events.PaymentCaptured}:
+        (journal,) = journals([fact(kind, 1_000)], Fees(290, 30))
+        assert "fees" not in {entry.account for entry in journal.entries}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(MOVES, key=lambda kind: kind.type)), st.integers(1, 10**12))))
 def test_every_journal_sums_to_zero(moves: list[tuple[type[Fact], int]]) -> None:
-    made = journals([fact(kind, amount) for kind, amount in moves])
+    made = journals([fact(kind, amount) for kind, amount in moves], Fees(275, 10))
 
     assert len(made) == len(moves)
     assert {sum(entry.amount_minor for entry in journal.entries) for journal in made} <= {0}

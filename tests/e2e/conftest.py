@@ -44,6 +44,7 @@ def running(postgres: EmbeddedPostgres, stores: dict[str, str], scratch: Path, *
         "BANKING_API_URL": f"http://127.0.0.1:{bank_port}",
         "BANK_PORT": bank_port,
         "REQUEST_BUDGET_S": "3",
+        "RATE_LIMIT_GLOBAL_PER_MIN": "0",
         **settings,
     }
     made = Service(environment, folder, database_url)

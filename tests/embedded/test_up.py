@@ -20,7 +20,7 @@ STUB = """
 import http.server, json, os, pathlib, sys, time
 verb, *rest = sys.argv[1:]
 names = ("DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "BANKING_API_URL", "API_PORT", "DD_TRACE_ENABLED")
-told = {"verb": verb, "environment": {name: os.environ.get(name) for name in names}}
+told = {"verb": verb, "rest": rest, "environment": {name: os.environ.get(name) for name in names}}
 with pathlib.Path(sys.path[0], "calls").open("a") as calls:
     calls.write(json.dumps(told) + "\\n")
 class Fine(http.server.BaseHTTPRequestHandler):
@@ -117,6 +117,8 @@ def test_everything_starts_in_order_and_ends_at_sigterm(place):
     assert process.returncode == 0
     assert "without traces" in said
     assert [call["verb"] for call in calls(place)] == ["bank", "migrate", "seed", "serve", "work"]
+    bank = calls(place)[0]["rest"]
+    assert bank[bank.index("--callback-url") + 1] == f"{told['api']}/webhooks/bank-callback"
     environment = calls(place)[-1]["environment"]
     assert environment["DATABASE_URL"] == told["postgres"]
     assert environment["API_PORT"] == str(ports["api_port"])

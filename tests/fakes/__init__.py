@@ -2,7 +2,10 @@
 
 from fakes.books import FakeBooks, FakeReads
 from fakes.memory import FakeClock, Held, Memory
+from fakes.merchants import FakeLimiter, FakeMerchants
 from fakes.providers import FakeProvider, FakeProviders, Scripted
+from fakes.transfers import FakeLedger, FakeTransfers
+from fakes.webhooks import FakeCourier, FakeWebhooks
 from fakes.work import FakeBacklog, FakePublisher
 from fakes.world import (
     OTHER_API_KEY,
@@ -24,12 +27,18 @@ __all__ = [
     "FakeBacklog",
     "FakeBooks",
     "FakeClock",
+    "FakeCourier",
+    "FakeLedger",
+    "FakeLimiter",
+    "FakeMerchants",
     "FakeProvider",
     "FakeProviders",
     "FakePublisher",
     "FakeReads",
+    "FakeTransfers",
     "FakeVault",
     "FakeWatch",
+    "FakeWebhooks",
     "Held",
     "Memory",
     "Scripted",

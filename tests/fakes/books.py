@@ -12,10 +12,11 @@ from cleartill.domain.card import SealedCard
 from cleartill.domain.errors import BooksUnavailable, NotFound
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Claim, ExistingClaim
-from cleartill.domain.merchant import ApiKey, Merchant
+from cleartill.domain.outcome import Declined
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
 from cleartill.ports import Loaded, Origin, OutboxRow, Step, Unit, Verdict
+from fakes.lists import FakeLists
 from fakes.memory import FakeClock, Held, Key, Memory, of
 
 
@@ -47,6 +48,9 @@ class FakeBooks:
             return Verdict.CONFLICT
         if unit.claim and (unit.claim.merchant_id, unit.claim.scope, unit.claim.key) in self._memory.claims:
             return Verdict.KEY_TAKEN
+        card = unit.payment.card
+        if unit.unless_blocked and card and (unit.payment.merchant_id, card.fingerprint) in self._memory.blocked:
+            return Verdict.CARD_BLOCKED
         self._write(key, unit)
         self.units.append(unit)
         return Verdict.RECORDED
@@ -68,6 +72,9 @@ class FakeBooks:
             memory.refunds[(refund.merchant_id, refund.id)] = deepcopy(refund)
         if unit.card:
             memory.cards[(unit.card.merchant_id, unit.card.token)] = unit.card
+            memory.card_times[(unit.card.merchant_id, unit.card.token)] = self._clock.now()
+        if unit.block and unit.block.is_hard and payment.card:
+            memory.blocked.setdefault((payment.merchant_id, payment.card.fingerprint), unit.block)
         self._write_attempt(unit)
         self._write_claim(unit)
         memory.journals.extend(unit.journals)
@@ -92,14 +99,15 @@ class FakeBooks:
             self._memory.resolve_at[key] = self._clock.now() + timedelta(seconds=unit.resolve_after_s)
 
     def _write_claim(self, unit: Unit) -> None:
+        if unit.claim:
+            refund_id = unit.refund.id if unit.refund else None
+            attempt_key = unit.attempt.key if unit.attempt else None
+            at = (unit.claim.merchant_id, unit.claim.scope, unit.claim.key)
+            self._memory.claims[at] = Held(unit.claim, unit.payment.id, refund_id, attempt_key)
         claim = unit.attempt.claim if unit.attempt else unit.claim
         if claim is None:
             return
         at = (claim.merchant_id, claim.scope, claim.key)
-        if unit.claim:
-            refund_id = unit.refund.id if unit.refund else None
-            attempt_key = unit.attempt.key if unit.attempt else None
-            self._memory.claims[at] = Held(unit.claim, unit.payment.id, refund_id, attempt_key)
         held = self._memory.claims.get(at)
         if held is None or held.answer is not None:
             return
@@ -124,6 +132,15 @@ class FakeBooks:
         refund = of(self._memory.refunds, merchant_id, attempt.refund_id) if attempt.refund_id else None
         return Loaded(of(self._memory.payments, merchant_id, attempt.payment_id), refund, attempt)
 
+    async def find_attempt(self, attempt_key: str) -> Loaded:
+        merchants = [merchant for merchant, key in self._memory.attempts if key == attempt_key]
+        return await self.load_attempt(merchants[0] if merchants else "", attempt_key)
+
+    async def blocked(self, merchant_id: str, fingerprint: str) -> Declined | None:
+        await asyncio.sleep(0)
+        self._reach()
+        return self._memory.blocked.get((merchant_id, fingerprint))
+
     async def claimed(self, claim: Claim) -> ExistingClaim | None:
         await asyncio.sleep(0)
         self._reach()
@@ -134,7 +151,7 @@ class FakeBooks:
         shown: Payment | Refund = self._memory.payments[(merchant_id, held.payment_id)]
         if held.refund_id:
             shown = self._memory.refunds[(merchant_id, held.refund_id)]
-        overdue = shown.status == "in_doubt"
+        overdue = shown.status in ("in_doubt", "requires_action")
         if held.attempt_key:
             key = (merchant_id, held.attempt_key)
             due = self._memory.resolve_at[key] <= self._clock.now()
@@ -146,17 +163,19 @@ class FakeBooks:
         self._reach()
         return of(self._memory.cards, merchant_id, card_token)
 
-    async def add_merchant(self, merchant: Merchant, key: ApiKey, fact: Fact, origin: Origin) -> bool:
+    async def erase_card(self, merchant_id: str, card_token: str, fact: Fact, origin: Origin) -> bool:
+        await asyncio.sleep(0)
         self._reach()
-        if merchant.id in self._memory.merchants:
+        if self._memory.cards.pop((merchant_id, card_token), None) is None:
             return False
-        self._memory.merchants[merchant.id] = merchant
-        self._memory.api_keys[key.prefix] = key
         self._memory.facts.append((fact, origin))
+        event = json.dumps(fact.cloud_event(origin.traceparent)).encode()
+        subject = (fact.merchant_id, fact.subject_id, fact.seq)
+        self._memory.outbox[subject] = OutboxRow(*subject, event, fact.type, origin.traceparent)
         return True
 
 
-class FakeReads:
+class FakeReads(FakeLists):
     def __init__(self, memory: Memory, clock: FakeClock) -> None:
         self._memory, self._clock = memory, clock
         self.away = False
@@ -164,12 +183,6 @@ class FakeReads:
     def _reach(self) -> None:
         if self.away:
             raise BooksUnavailable("The books are away")
-
-    async def merchant(self, merchant_id: str) -> Merchant:
-        self._reach()
-        if merchant_id not in self._memory.merchants:
-            raise NotFound
-        return self._memory.merchants[merchant_id]
 
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         self._reach()
@@ -183,16 +196,13 @@ class FakeReads:
 
     async def timeline(self, merchant_id: str, payment_id: str) -> list[Step]:
         self._reach()
-        of(self._memory.payments, merchant_id, payment_id)
+        if (merchant_id, payment_id) not in self._memory.transfers:
+            of(self._memory.payments, merchant_id, payment_id)
         return [
             Step(fact.at, fact.type, "recorded", details={"seq": fact.seq, "trace_id": origin.trace_id})
             for fact, origin in self._memory.facts
             if (fact.merchant_id, fact.subject_id) == (merchant_id, payment_id)
         ]
-
-    async def api_key(self, prefix: str) -> ApiKey | None:
-        self._reach()
-        return self._memory.api_keys.get(prefix)
 
     async def outbox_oldest_s(self) -> float:
         self._reach()

@@ -12,8 +12,10 @@ from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.ledger import Journal
 from cleartill.domain.merchant import ApiKey, Merchant
+from cleartill.domain.outcome import Declined
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
+from cleartill.domain.transfer import Transfer
 from cleartill.ports import Origin, OutboxRow, Published
 
 Key = tuple[str, str]
@@ -53,11 +55,14 @@ class Memory:
 
     payments: dict[Key, Payment] = field(default_factory=dict)
     refunds: dict[Key, Refund] = field(default_factory=dict)
+    transfers: dict[Key, Transfer] = field(default_factory=dict)
     attempts: dict[Key, Attempt] = field(default_factory=dict)
     resolve_at: dict[Key, datetime] = field(default_factory=dict)
     origins: dict[Key, Origin] = field(default_factory=dict)
+    blocked: dict[Key, Declined] = field(default_factory=dict)
     claims: dict[tuple[str, str, str], Held] = field(default_factory=dict)
     cards: dict[Key, SealedCard] = field(default_factory=dict)
+    card_times: dict[Key, datetime] = field(default_factory=dict)
     facts: list[tuple[Fact, Origin]] = field(default_factory=list)
     journals: list[Journal] = field(default_factory=list)
     outbox: dict[tuple[str, str, int], OutboxRow] = field(default_factory=dict)
@@ -68,7 +73,16 @@ class Memory:
 
     @property
     def rows(self) -> int:
-        tables = (self.payments, self.refunds, self.attempts, self.claims, self.cards, self.facts, self.journals)
+        tables = (
+            self.payments,
+            self.refunds,
+            self.transfers,
+            self.attempts,
+            self.claims,
+            self.cards,
+            self.facts,
+            self.journals,
+        )
         return sum(len(table) for table in tables)
 
     def balance(self, account: str, currency: str) -> int:

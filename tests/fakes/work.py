@@ -9,6 +9,7 @@ from datetime import timedelta
 from cleartill.domain.attempt import Attempt, AttemptStatus
 from cleartill.domain.backoff import delay_s
 from cleartill.domain.card import SealedCard
+from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Lease, Origin, OutboxRow, Published
 from fakes.memory import FakeClock, Memory
 
@@ -29,6 +30,17 @@ class FakeBacklog:
                 memory.resolve_at[key] = now + timedelta(seconds=delay_s(attempt.tries, base_s=5.0))
                 due.append((replace(attempt), memory.origins[key]))
         return due
+
+    async def due_holds(self, limit: int) -> list[tuple[str, str]]:
+        now = self._clock.now()
+        due = [
+            (key, payment)
+            for key, payment in self._memory.payments.items()
+            if payment.status is PaymentStatus.AUTHORIZED and payment.lapses_at and payment.lapses_at <= now
+        ][:limit]
+        for _, payment in due:
+            payment.lapses_at = now + timedelta(minutes=1)
+        return [key for key, _ in due]
 
     async def lease_outbox(self, owner: str, share: int) -> Lease:
         now, until = self._clock.now(), self._clock.now() + timedelta(seconds=LEASE_S)

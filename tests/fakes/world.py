@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cleartill.domain.card import Card, CardSummary, SealedCard
+from cleartill.domain.card import Card, CardSummary, SealedCard, Secret
 from cleartill.domain.ids import new_id
 from cleartill.domain.merchant import (
     DEMO_ADMIN_KEY,
@@ -18,9 +18,13 @@ from cleartill.domain.merchant import (
     key_prefix,
 )
 from cleartill.ports import Till
+from fakes.audits import FakeAudits
 from fakes.books import FakeBooks, FakeReads
 from fakes.memory import FakeClock, Memory
-from fakes.providers import FakeProvider, FakeProviders
+from fakes.merchants import FakeLimiter, FakeMerchants
+from fakes.providers import TRAITS, FakeProvider, FakeProviders
+from fakes.transfers import FakeLedger, FakeTransfers
+from fakes.webhooks import FakeCourier, FakeWebhooks
 from fakes.work import FakeBacklog, FakePublisher
 
 
@@ -43,6 +47,7 @@ class FakeVault:
 
     def __init__(self) -> None:
         self._cards: dict[bytes, tuple[str, Card]] = {}
+        self._secrets: dict[bytes, tuple[str, str, Secret]] = {}
 
     def seal(self, card: Card, merchant_id: str) -> SealedCard:
         token = new_id("card")
@@ -69,6 +74,17 @@ class FakeVault:
     def rewrap(self, sealed: SealedCard) -> SealedCard:
         return replace(sealed, key_version=self.key_version)
 
+    def seal_secret(self, secret: Secret, merchant_id: str, owner_id: str) -> bytes:
+        sealed = new_id("sec").encode()
+        self._secrets[sealed] = (merchant_id, owner_id, secret)
+        return sealed
+
+    def open_secret(self, sealed: bytes, merchant_id: str, owner_id: str) -> Secret:
+        *owner, secret = self._secrets[sealed]
+        if owner != [merchant_id, owner_id]:
+            raise ValueError("moved to another owner")
+        return secret
+
     def mark(self, purpose: str, text: str) -> str:
         return hmac.new(b"fake pepper", f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
 
@@ -89,24 +105,42 @@ class World:
     vault: FakeVault = field(default_factory=FakeVault)
     publisher: FakePublisher = field(default_factory=FakePublisher)
     watch: FakeWatch = field(default_factory=FakeWatch)
+    courier: FakeCourier = field(default_factory=FakeCourier)
+    audits: FakeAudits = field(init=False)
+    ledger: FakeLedger = field(init=False)
+    transfers: FakeTransfers = field(init=False)
     books: FakeBooks = field(init=False)
     reads: FakeReads = field(init=False)
+    merchants: FakeMerchants = field(init=False)
     backlog: FakeBacklog = field(init=False)
+    webhooks: FakeWebhooks = field(init=False)
     providers: FakeProviders = field(init=False)
     till: Till = field(init=False)
 
     def __post_init__(self) -> None:
         self.books = FakeBooks(self.memory, self.clock)
         self.reads = FakeReads(self.memory, self.clock)
+        self.merchants = FakeMerchants(self.memory, self.clock)
         self.backlog = FakeBacklog(self.memory, self.clock)
+        self.webhooks = FakeWebhooks(self.memory, self.clock)
+        self.audits = FakeAudits(self.clock)
+        self.ledger = FakeLedger(self.memory)
+        self.transfers = FakeTransfers(self.memory, self.clock, self.ledger)
         self.providers = FakeProviders(self.clock)
         self.till = Till(
             books=self.books,
             reads=self.reads,
+            merchants=self.merchants,
+            limiter=FakeLimiter(self.clock),
             backlog=self.backlog,
             vault=self.vault,
             providers=self.providers,
             publisher=self.publisher,
+            webhooks=self.webhooks,
+            courier=self.courier,
+            audits=self.audits,
+            transfers=self.transfers,
+            ledger=self.ledger,
             clock=self.clock,
             watch=self.watch,
             probes={
@@ -115,6 +149,7 @@ class World:
                 "kafka": self.publisher.ping,
                 "redis": self._ping_redis,
             },
+            provider_names=frozenset(TRAITS),
         )
         self.redis_away = False
         for id, name in ((DEMO_MERCHANT_ID, "Demo"), (OTHER_MERCHANT_ID, "Other")):

@@ -20,7 +20,13 @@ FAILURES = 3
 OPEN_S = 5.0
 SOON = datetime(2030, 1, 1, tzinfo=UTC)
 ASK = Authorization(
-    "pay_1.authorize.1", 100, "EUR", Card(Pan("4111111111111111"), 1, 2031, Cvv("123"), Secret("A")), True, SOON
+    "pay_1.authorize.1",
+    "pay_1",
+    100,
+    "EUR",
+    Card(Pan("4111111111111111"), 1, 2031, Cvv("123"), Secret("A")),
+    True,
+    SOON,
 )
 BACK = Reversal("pay_1.refund.1", "bnk_1", 100, "EUR", SOON)
 YES = Approved("bnk_1")
@@ -59,13 +65,13 @@ class Notes:
         return [what for counted, what in self.counted if counted == name]
 
 
-Line = Outcome | Exception | Callable[[], Awaitable[Outcome]]
+Line = str | Outcome | Exception | Callable[[], Awaitable[Outcome]]
 
 
 class Scripted:
     """A provider that says its lines in turn, then approves; `asked` holds what it was asked."""
 
-    name = "bank"
+    name, prepares, needs_card = "bank", True, True
 
     def __init__(self, lines: Iterable[Line] = (), finding: Finding | Exception = NotYet()) -> None:  # noqa: B008
         self.lines = deque(lines)
@@ -74,7 +80,7 @@ class Scripted:
         self.at_once = 0
         self.most_at_once = 0
 
-    async def authorize(self, ask: Authorization | Reversal) -> Outcome:
+    async def authorize(self, ask: Authorization | Reversal) -> Any:
         self.asked.append(ask)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -82,11 +88,17 @@ class Scripted:
             line = self.lines.popleft() if self.lines else YES
             if isinstance(line, Exception):
                 raise line
-            return line if isinstance(line, Approved | Declined | Unknown | NotSent) else await line()
+            return await line() if callable(line) else line
         finally:
             self.at_once -= 1
 
     capture = void = refund = authorize
+
+    def takes(self, amount_minor: int, currency: str) -> bool:
+        return currency == "EUR"
+
+    async def prepare(self, ask: Authorization) -> str | Outcome:
+        return await self.authorize(ask)
 
     async def lookup(self, ask: Asked) -> Finding:
         if isinstance(self.finding, Exception):

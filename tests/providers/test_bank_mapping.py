@@ -21,7 +21,7 @@ from cleartill.simulator.cards import TEST_CARDS
 SOON = datetime(2030, 1, 1, 12, 30, tzinfo=UTC)
 CARD = Card(Pan("4111111111111111"), 1, 2031, Cvv("123"), Secret("Ada Lovelace"))
 KEY = "pay_1.authorize.1"
-ASK = Authorization(KEY, 1234, "USD", CARD, True, SOON)
+ASK = Authorization(KEY, "pay_1", 1234, "USD", CARD, True, SOON)
 VOID = Reversal(KEY, "bnk_0", 1234, "USD", SOON)
 UNREADABLE = Unknown("unreadable")
 
@@ -111,7 +111,7 @@ def test_a_decline_of_something_else_is_unreadable(other: dict[str, Any]) -> Non
 
 
 def test_one_is_not_true() -> None:
-    one = Authorization(KEY, 1, "USD", CARD, True, SOON)
+    one = Authorization(KEY, "pay_1", 1, "USD", CARD, True, SOON)
     assert outcome_of(Reply(201, YES | {"amount_minor": True}), "authorization", one) == UNREADABLE
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from cleartill.ports import Backlog, Books, Reads, SystemClock
+from cleartill.ports import Backlog, Books, Merchants, Reads, SystemClock, Webhooks
 from fakes import World
 from real.room import open_room, rows
 
@@ -14,7 +14,9 @@ from real.room import open_room, rows
 class House:
     books: Books
     reads: Reads
+    merchants: Merchants
     backlog: Backlog
+    webhooks: Webhooks
     make_due: Callable[[], Awaitable[None]]
     """Brings the time of every open attempt."""
 
@@ -27,7 +29,7 @@ async def fake_house() -> AsyncIterator[House]:
         for key in world.memory.resolve_at:
             world.memory.resolve_at[key] = world.clock.now()
 
-    yield House(world.books, world.reads, world.backlog, make_due)
+    yield House(world.books, world.reads, world.merchants, world.backlog, world.webhooks, make_due)
 
 
 @asynccontextmanager
@@ -37,4 +39,4 @@ async def postgres_house(url: str) -> AsyncIterator[House]:
         async def make_due() -> None:
             await asyncio.to_thread(rows, url, "UPDATE attempts SET resolve_at = now() WHERE status = 'open'")
 
-        yield House(room.books, room.reads, room.backlog, make_due)
+        yield House(room.books, room.reads, room.merchants, room.backlog, room.webhooks, make_due)

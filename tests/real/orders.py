@@ -5,25 +5,27 @@ from typing import Any
 
 from cleartill.domain.card import Card, Cvv, Pan, Secret
 from cleartill.domain.idempotency import Answer
+from cleartill.domain.order import Order
 from cleartill.ports import Till
-from cleartill.usecases.charge import Charge, charge
+from cleartill.usecases.charge import PROCESS, charge
 from cleartill.usecases.refund import RefundOrder, refund
 from real.room import rows
 from real.units import MERCHANT, later, origin
 
 
-def order(**changes: Any) -> Charge:
+def order(**changes: Any) -> Order:
     card = Card(Pan("4242424242424242"), 12, 2040, Cvv("123"), Secret("Ada"))
     fields: dict[str, Any] = {
         "merchant_id": MERCHANT, "amount_minor": 10_000, "currency": "USD", "payment_method": "credit_card",
+        "capture_method": "automatic",
         "card": card, "card_token": None, "provider": None, "order_id": 7, "customer_email": None, "description": None,
-        "metadata": {}, "idempotency_key": "k",
+        "metadata": {},
     }  # fmt: skip
-    return Charge(**(fields | changes))
+    return Order(**(fields | changes))
 
 
-async def pay(till: Till, **changes: Any) -> Answer:
-    return await charge(till, order(**changes), origin(), later(8))
+async def pay(till: Till, idempotency_key: str | None = "k", **changes: Any) -> Answer:
+    return await charge(till, order(**changes), PROCESS, idempotency_key, origin(), later(8))
 
 
 async def back(till: Till, payment_id: str, amount: str | None, key: str | None = None) -> Answer:

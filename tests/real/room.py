@@ -11,7 +11,12 @@ import psycopg2
 from cleartill.adapters.postgres.backlog import PostgresBacklog
 from cleartill.adapters.postgres.books import PostgresBooks
 from cleartill.adapters.postgres.engine import ConnectionPool, connect
+from cleartill.adapters.postgres.ledger import PostgresLedger
+from cleartill.adapters.postgres.merchants import PostgresMerchants
 from cleartill.adapters.postgres.reads import PostgresReads
+from cleartill.adapters.postgres.reconciliation import PostgresAudits
+from cleartill.adapters.postgres.transfers import PostgresTransfers
+from cleartill.adapters.postgres.webhooks import PostgresWebhooks
 from cleartill.adapters.postgres.writer import Writer
 from cleartill.ports import SystemClock, Till
 from fakes import FakeWatch, World
@@ -21,7 +26,12 @@ from fakes import FakeWatch, World
 class Room:
     books: PostgresBooks
     reads: PostgresReads
+    merchants: PostgresMerchants
     backlog: PostgresBacklog
+    webhooks: PostgresWebhooks
+    audits: PostgresAudits
+    transfers: PostgresTransfers
+    ledger: PostgresLedger
     writer: Writer
     pool: ConnectionPool
     watch: FakeWatch
@@ -37,7 +47,19 @@ async def open_room(url: str, *, writer_url: str | None = None, start: bool = Tr
     if start:
         writer.start()
     try:
-        yield Room(PostgresBooks(pool, writer), PostgresReads(pool), PostgresBacklog(pool), writer, pool, watch)
+        yield Room(
+            PostgresBooks(pool, writer),
+            PostgresReads(pool),
+            PostgresMerchants(pool),
+            PostgresBacklog(pool),
+            PostgresWebhooks(pool),
+            PostgresAudits(pool),
+            PostgresTransfers(pool),
+            PostgresLedger(pool),
+            writer,
+            pool,
+            watch,
+        )
     finally:
         if writer._thread.is_alive():
             await asyncio.to_thread(writer.close)
@@ -50,10 +72,16 @@ def till_on(room: Room, world: World) -> Till:
     return Till(
         books=room.books,
         reads=room.reads,
+        merchants=room.merchants,
         backlog=room.backlog,
         vault=world.vault,
         providers=world.providers,
         publisher=world.publisher,
+        webhooks=room.webhooks,
+        courier=world.courier,
+        audits=room.audits,
+        transfers=room.transfers,
+        ledger=room.ledger,
         clock=SystemClock(),
         watch=world.watch,
     )

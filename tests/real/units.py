@@ -75,6 +75,7 @@ def outcome(of: Unit, said: Outcome = YES) -> Unit:
     at = datetime.now(UTC)
     assert of.attempt is not None
     facts = of.payment.settle_refund(of.refund, said, at) if of.refund else of.payment.settle(said, at)
+    assert facts is not None
     attempt = of.attempt
     attempt.status = _SAID[type(said)]
     attempt.reason = getattr(said, "reason", None)
@@ -87,7 +88,7 @@ def outcome(of: Unit, said: Outcome = YES) -> Unit:
         journals=journals(facts),
         refund=of.refund,
         attempt=attempt,
-        answer=answer(attempt.kind, of.payment, of.refund) if final else None,
+        answer=answer(of.payment, of.refund, made=attempt.makes) if final else None,
         release=isinstance(said, NotSent),
         resolve_after_s=2.0 if isinstance(said, Unknown) else None,
     )

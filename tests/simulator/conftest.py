@@ -4,12 +4,13 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from cleartill.simulator.acquirer import Acquirer
 from cleartill.simulator.book import Book
@@ -47,9 +48,31 @@ def port() -> int:
     return free_port()
 
 
+@pytest.fixture
+def ports(port: int) -> tuple[int, int]:
+    """Two of them."""
+    other = free_port()
+    while other == port:
+        other = free_port()
+    return port, other
+
+
 @pytest.fixture(scope="module")
 def book_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bank") / "book.jsonl"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Callable[[FastAPI], str]]:
+    """Serves a bank until the module's end; its address."""
+    with ExitStack() as undo:
+
+        def begin(bank: FastAPI) -> str:
+            port = free_port()
+            undo.enter_context(running(bank_server(bank, port=port)))
+            return f"http://127.0.0.1:{port}"
+
+        yield begin
 
 
 @pytest.fixture(scope="module")

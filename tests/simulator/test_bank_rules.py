@@ -172,15 +172,17 @@ async def test_a_bank_that_is_started_again_knows_all_it_knew(bank: Bank) -> Non
     await bank.do(Kind.REFUND, "r", 600, authorization_id=hold)
     await bank.do(Kind.TRANSFER, "t1", 50, direction="deposit")
     await bank.do(Kind.TRANSFER, "t2", 50, direction="withdrawal")
-    await bank.acquirer.settle_transfer("t1", succeeded=True)
+    await bank.acquirer.settle("t1", "succeeded", "00")
     await bank.acquirer.cancel("gone")
     before = await bank.acquirer.statement(0, 100)
-    holds, pending = bank.acquirer.holds, bank.acquirer.pending_transfers
+    holds, pending, unreported = bank.acquirer.holds, bank.acquirer.pending, bank.acquirer.unreported
     await bank.restart()
     assert await bank.acquirer.statement(0, 100) == before
     assert bank.acquirer.holds == holds
-    assert bank.acquirer.pending_transfers == pending
+    assert bank.acquirer.pending == pending
     assert list(pending) == ["t2"]
+    assert bank.acquirer.unreported == unreported
+    assert [entry.reference for entry in unreported.values()] == ["t1"]
     assert (await bank.do(Kind.REFUND, "r2", 200, authorization_id=hold))["response_code"] == "13"
     assert (await bank.do(Kind.REFUND, "r3", 100, authorization_id=hold))["response_code"] == "00"
 

@@ -11,6 +11,7 @@ import pytest
 from cleartill.domain.card import Card, CardSummary, Cvv, Pan, SealedCard, Secret
 from cleartill.domain.errors import ProviderUnavailable
 from cleartill.domain.idempotency import Answer, Claim, ExistingClaim
+from cleartill.domain.order import Order
 from cleartill.domain.outcome import Approved, Finding, NotYet, Outcome
 from cleartill.ports import Asked, Authorization, Loaded, Origin, OutboxRow, Published, Reversal, Till, Unit, Verdict
 from cleartill.telemetry.correlation import outgoing_headers
@@ -18,7 +19,8 @@ from cleartill.telemetry.flight import Flight, FlightDeck
 from cleartill.telemetry.metrics import Metrics
 from cleartill.telemetry.request import watch_requests
 from cleartill.telemetry.wrappers import observed
-from cleartill.usecases.charge import Charge, charge
+from cleartill.usecases.charge import PROCESS, charge
+from fakes import FakeClock, FakeCourier, FakeLedger, FakeMerchants, FakeTransfers, Memory
 
 
 class Heard:
@@ -86,7 +88,10 @@ class FakeVault:
 class FakeBank:
     """Answers `outcome`, and remembers the trace headers that would have gone out."""
 
-    name = "bank"
+    name, prepares, needs_card = "bank", False, True
+
+    def takes(self, amount_minor: int, currency: str) -> bool:
+        return True
 
     def __init__(self) -> None:
         self.outcome: Outcome = Approved("bank_1")
@@ -127,6 +132,7 @@ class Stage:
     books: FakeBooks = field(default_factory=FakeBooks)
     bank: FakeBank = field(default_factory=FakeBank)
     publisher: FakePublisher = field(default_factory=FakePublisher)
+    courier: FakeCourier = field(default_factory=FakeCourier)
     landed: list[Flight] = field(default_factory=list)
     traced: list[Flight] = field(default_factory=list)
     facts: list[tuple[str, Unit]] = field(default_factory=list)
@@ -138,10 +144,16 @@ class Stage:
         bare = Till(
             books=self.books,  # type: ignore[arg-type]
             reads=None,  # type: ignore[arg-type]
+            merchants=FakeMerchants(Memory(), FakeClock()),
             backlog=None,  # type: ignore[arg-type]
             vault=FakeVault(),  # type: ignore[arg-type]
             providers=self.bank,  # type: ignore[arg-type]
             publisher=self.publisher,  # type: ignore[arg-type]
+            webhooks=None,  # type: ignore[arg-type]
+            courier=self.courier,
+            audits=None,  # type: ignore[arg-type]
+            transfers=FakeTransfers(Memory(), FakeClock(), FakeLedger(Memory())),
+            ledger=FakeLedger(Memory()),
         )
         self.till = observed(
             bare,
@@ -153,8 +165,8 @@ class Stage:
 
     async def charge(self, origin: Origin, key: str | None = None) -> Answer:
         card = Card(Pan("4111 1111 1111 1111"), 1, 2040, Cvv("123"), Secret("J. Doe"))
-        command = Charge("merchant_1", 9999, "USD", "credit_card", card, None, None, None, None, None, {}, key)
-        return await charge(self.till, command, origin, self.till.clock.monotonic() + 8)
+        asked = Order("merchant_1", 9999, "USD", "credit_card", "automatic", None, card, None, None, None, None, {})
+        return await charge(self.till, asked, PROCESS, key, origin, self.till.clock.monotonic() + 8)
 
     async def visit(self, app: Any = None, headers: list[tuple[bytes, bytes]] | None = None) -> Flight:
         """One request through the middleware, a charge unless an `app` is given; its flight once it has landed."""

@@ -12,7 +12,7 @@ from cleartill.domain.merchant import DEMO_MERCHANT_ID
 from cleartill.domain.outcome import Approved, Declined, NotSent, Unknown
 from cleartill.domain.payment import Payment
 from cleartill.ports import Loaded, Origin, Unit
-from cleartill.usecases.attempt import SETTLE_TRIES, settle
+from cleartill.usecases.settle import SETTLE_TRIES, settle
 from fakes import World
 
 HERE = Origin("resolver", "", "0" * 32, "0" * 16)

@@ -13,6 +13,7 @@ from cleartill.domain.errors import BooksUnavailable, Unavailable
 from cleartill.ports import Till
 from cleartill.usecases import rotate_keys as rotation
 from cleartill.usecases.rotate_keys import rotate_keys
+from fakes import FakeClock, FakeWebhooks, Memory
 
 PANS = ("4242424242424242", "5555555555554444", "378282246310005")
 
@@ -48,7 +49,8 @@ class CardVault:
 
 
 def till(cards: CardVault, holding: AesGcmVault) -> Till:
-    return SimpleNamespace(backlog=cards, vault=holding)  # type: ignore[return-value]
+    hooks = FakeWebhooks(Memory(), FakeClock())
+    return SimpleNamespace(backlog=cards, vault=holding, webhooks=hooks)  # type: ignore[return-value]
 
 
 async def test_every_card_ends_under_the_current_key_and_opens_without_the_old_one() -> None:

@@ -11,6 +11,10 @@ Nonces are random, 96 bits. Under one key that is safe for 2^32 uses (NIST SP 80
 after 2^31. The count is the process's own and starts at zero with it: rotate long before (2^31 is 24 days at 1,000
 cards a second). Data keys are used once.
 
+    secret = layout 2 │ key version 4 │ nonce 12 │ ciphertext n + 16
+
+Other secrets, few and short, are sealed under the key ring itself, bound to merchant, owner and key version.
+
 A new key comes in three steps, each on all processes before the next: put it first in the ring (it opens), put it last
 (it seals), rotate and take the old one out.
 """
@@ -38,6 +42,8 @@ from cleartill.domain.ids import new_id
 MAX_USES = 2**31
 KEY_BYTES = 32
 _LAYOUT = b"\x01"
+_SECRET_LAYOUT = b"\x02"
+_VERSION_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _WRAP_START = len(_LAYOUT)
@@ -142,15 +148,37 @@ class AesGcmVault:
         wrapped = self._wrap(self._unwrap(sealed), sealed.merchant_id, sealed.token)
         return replace(sealed, key_version=self._ring.current, sealed=_LAYOUT + wrapped + sealed.sealed[_WRAP_END:])
 
+    def seal_secret(self, secret: Secret, merchant_id: str, owner_id: str) -> bytes:
+        """Raises VaultError once the current key is worn out."""
+        self._use()
+        version, nonce = self._ring.current, secrets.token_bytes(_NONCE_BYTES)
+        binding = _secret_binding(merchant_id, owner_id, version)
+        ciphertext = self._ring.keys[version].encrypt(nonce, secret.reveal().encode(), binding)
+        return _SECRET_LAYOUT + version.to_bytes(_VERSION_BYTES) + nonce + ciphertext
+
+    def open_secret(self, sealed: bytes, merchant_id: str, owner_id: str) -> Secret:
+        start = len(_SECRET_LAYOUT) + _VERSION_BYTES
+        version = int.from_bytes(sealed[len(_SECRET_LAYOUT) : start])
+        key = self._ring.keys.get(version)
+        if not sealed.startswith(_SECRET_LAYOUT):
+            raise VaultError("The sealed secret has an unknown layout")
+        if key is None:
+            raise VaultError(f"Key version {version} is not in the key ring")
+        nonce, ciphertext = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
+        return Secret(_decrypted(key, nonce, ciphertext, _secret_binding(merchant_id, owner_id, version)).decode())
+
     def mark(self, purpose: str, text: str) -> str:
         """Every purpose has a key of its own (HKDF, RFC 5869), so marks of two purposes cannot be compared."""
         mark = self._marker(purpose).copy()  # hmac.digest() would give up the GIL, and wait to get it back
         mark.update(text.encode())
         return mark.hexdigest()
 
-    def _wrap(self, data_key: bytes, merchant_id: str, token: str) -> bytes:
+    def _use(self) -> None:
         if next(self._uses) > MAX_USES:
             raise VaultError(f"Key version {self._ring.current} is worn out: add a new one to the key ring")
+
+    def _wrap(self, data_key: bytes, merchant_id: str, token: str) -> bytes:
+        self._use()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         binding = _key_binding(merchant_id, token, self._ring.current)
         return nonce + self._ring.keys[self._ring.current].encrypt(nonce, data_key, binding)
@@ -177,8 +205,12 @@ def _key_binding(merchant_id: str, token: str, key_version: int) -> bytes:
     return f"key {key_version} {len(merchant_id)} {merchant_id} {token}".encode()
 
 
+def _secret_binding(merchant_id: str, owner_id: str, key_version: int) -> bytes:
+    return f"secret {key_version} {len(merchant_id)} {merchant_id} {owner_id}".encode()
+
+
 def _decrypted(key: AESGCM, nonce: bytes, ciphertext: bytes, binding: bytes) -> bytes:
     try:
         return key.decrypt(nonce, ciphertext, binding)
     except (InvalidTag, ValueError):  # ValueError: too short to be a nonce and a tag
-        raise VaultError("The sealed card was changed, or belongs to another row") from None
+        raise VaultError("What was sealed was changed, or belongs to another row") from None

@@ -1,21 +1,51 @@
 """The application: routes, the way in and out, and the end that waits for money on its way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
+from cleartill.api import (
+    accounts,
+    callbacks,
+    cards,
+    deliveries,
+    health,
+    lists,
+    merchants,
+    payments,
+    refunds,
+    steps,
+    timeline,
+    transfers,
+    webhooks,
+)
 from cleartill.api import docs as description
-from cleartill.api import health, payments, refunds, timeline
 from cleartill.api.arrival import Arrivals
 from cleartill.api.desk import Desk
+from cleartill.api.limits import quotas
 from cleartill.ports import Till
 
 # The flight record sees everything already; FastAPI's own would cost on every request and record exception messages.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-_ROUTERS = (payments.router, refunds.router, timeline.router, health.router, description.router)
+_ROOMS = (
+    accounts,
+    transfers,
+    lists,
+    payments,
+    steps,
+    refunds,
+    cards,
+    callbacks,
+    merchants,
+    webhooks,
+    deliveries,
+    timeline,
+    health,
+    description,
+)
 
 
 class _Application(FastAPI):
@@ -26,12 +56,21 @@ class _Application(FastAPI):
         return Arrivals(self.router, self.state.desk.till)
 
 
-def create_app(till: Till, *, environment: str, version: str, docs: bool = True, drain_s: float = 25.0) -> FastAPI:
+def create_app(
+    till: Till,
+    *,
+    environment: str,
+    version: str,
+    docs: bool = True,
+    drain_s: float = 25.0,
+    limits: Mapping[str, int] | None = None,
+) -> FastAPI:
     """The API over a till. At its end it waits up to `drain_s` seconds for the money operations under way.
+    `limits`: requests a minute by rule (`limits.Rule`); none by itself.
 
     `app.state.desk.draining = True` makes it unready and refuse new money operations; set it when told to stop.
     """
-    desk = Desk(till, environment, version)
+    desk = Desk(till, environment, version, quotas=quotas(limits or {}))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -47,9 +86,9 @@ def create_app(till: Till, *, environment: str, version: str, docs: bool = True,
         telemetry=_NO_TELEMETRY,
     )
     app.state.desk, app.state.docs = desk, docs
-    for router in _ROUTERS:
+    for room in _ROOMS:
         # Not include_router: it would match every request twice and wrap every route anew.
-        app.router.routes.extend(router.routes)
+        app.router.routes.extend(room.router.routes)
     if docs:
         description.add_docs(app, version)
     return app

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cleartill.api.errors import HeadersTooLarge, MalformedRequest, problem
+from cleartill.api.limits import headers_of_standings
 from cleartill.api.pan import holds_pan
 from cleartill.domain.errors import NotFound
 from cleartill.domain.ids import new_id
@@ -26,6 +27,7 @@ _READ = frozenset(
         b"content-type",
         b"content-length",
         b"content-encoding",
+        b"stripe-signature",
     }
 )
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -85,7 +87,8 @@ class Arrivals:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *headers_of_all(visit, path)]
+                standing = headers_of_standings(scope, self._till.clock)
+                message["headers"] = [*message["headers"], *headers_of_all(visit, path), *standing]
             await send(message)
 
         try:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from cleartill.api.arrival import arrival
 from cleartill.api.desk import desk
+from cleartill.api.limits import Rule, spend
 from cleartill.domain.errors import MissingScope, NotYourMerchant, Unauthenticated
 from cleartill.domain.merchant import Principal, Scope
 from cleartill.usecases.authenticate import authenticate
@@ -17,11 +18,18 @@ SECURITY_SCHEMES: dict[str, Any] = {
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
 
 
-async def identify(request: Request, scope: Scope) -> Principal:
-    """The principal behind the request's key. Raises Unauthenticated; MissingScope if the key may not do this."""
+async def identify(request: Request, scope: Scope, rule: Rule | None = None) -> Principal:
+    """The principal behind the request's key, its request counted for its merchant: under the global rule, and under
+    `rule` if this route has one of its own.
+
+    Raises Unauthenticated; RateLimited; MissingScope if the key may not do this.
+    """
     here = arrival(request)
     principal = await authenticate(desk(request).till, _presented(here.headers))
     here.visit.actor, here.visit.merchant_id = principal.key_id, principal.merchant_id
+    await spend(request, Rule.GLOBAL, principal.merchant_id)
+    if rule is not None:
+        await spend(request, rule, principal.merchant_id)
     if not principal.may(scope):
         raise MissingScope(f"This key lacks the scope {scope}")
     return principal
@@ -33,7 +41,7 @@ async def acting_for(request: Request, principal: Principal, merchant_id: str | 
         return principal.merchant_id
     if Scope.ADMIN not in principal.scopes:
         raise NotYourMerchant
-    return (await desk(request).till.reads.merchant(merchant_id)).id
+    return (await desk(request).till.merchants.get(merchant_id)).id
 
 
 def _presented(headers: dict[bytes, bytes]) -> str | None:

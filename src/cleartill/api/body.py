@@ -73,6 +73,11 @@ async def read_body(request: Request, model: type[_B], *, may_be_absent: bool = 
     return _check(model, {} if may_be_absent and not read else parse(read))
 
 
+async def read_raw(request: Request) -> bytes:
+    """A body whose very bytes are signed. Raises BodyTooLarge, RequestTooSlow, MalformedRequest."""
+    return await _read(request)
+
+
 async def _read(request: Request) -> bytes:
     """All of the body, or nothing: too large, it is not read to its end."""
     parts: list[bytes] = []

@@ -1,7 +1,7 @@
 """What the routes share: the till, and the money operations under way, which outlive the requests that began them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from cleartill.api.errors import ShuttingDown
 from cleartill.domain.idempotency import Answer
-from cleartill.ports import Till, Visit
+from cleartill.ports import Quota, Till, Visit
 
 LAST_WORDS_S = 3.0
 """How long a cancelled operation may take to write down that it is in doubt."""
@@ -26,6 +26,8 @@ class Desk:
     under_way: set[asyncio.Task[Answer]] = field(default_factory=set)
     checked: tuple[float, asyncio.Future[dict[str, dict[str, Any]]]] | None = None
     """The last health check, and until when (monotonic seconds) it is good enough."""
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
+    """How many requests a minute, by rule (`limits`)."""
 
     async def carry_out(self, visit: Visit, operation: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a money operation to its end: the caller who hangs up stops waiting, the operation goes on (TRUST 3)."""

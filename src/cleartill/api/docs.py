@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from cleartill.api.auth import SECURITY_SCHEMES
+from cleartill.api.body import Body
 from cleartill.api.desk import desk
 from cleartill.api.errors import Problem, problems
-from cleartill.api.payments import ProcessBody
-from cleartill.api.refunds import RefundBody
+from cleartill.api.limits import TOO_MANY
 from cleartill.api.route import LeanRoute
 
 OPENAPI_PATH = "/openapi.json"
@@ -30,9 +30,13 @@ A card-processing service you can see through.
 _TAGS = [
     {"name": "payments", "description": "Charge cards, and read what became of it."},
     {"name": "refunds", "description": "Give back all or part of a payment."},
+    {"name": "cards", "description": "Cards that are kept: what may be shown of them, and erasing them."},
+    {"name": "transfers", "description": "Deposits and withdrawals, between the balance and the merchant's bank."},
+    {"name": "accounts", "description": "A merchant's balance, and all that moved it."},
+    {"name": "merchants", "description": "Merchants, and the API keys they act with."},
+    {"name": "webhooks", "description": "Where merchants hear of events, and what was told to them."},
     {"name": "health", "description": "For load balancers and operators; no key needed."},
 ]
-_BODIES = (ProcessBody, RefundBody)
 router = APIRouter(tags=["health"], route_class=LeanRoute)
 
 
@@ -57,11 +61,17 @@ async def index(request: Request) -> Response:
     )
 
 
+def _bodies(of: type[Body] = Body) -> list[type[Body]]:
+    """Every kind of body there is, however many files they are in."""
+    return [kind for child in of.__subclasses__() for kind in (child, *_bodies(child))]
+
+
 def describe(app: FastAPI, version: str) -> dict[str, Any]:
     """The OpenAPI document: FastAPI's, and the schemas of the bodies that the routes read themselves."""
     document = get_openapi(title="cleartill", version=version, description=DESCRIPTION, routes=app.routes, tags=_TAGS)
+    models: list[type[BaseModel]] = [*_bodies(), Problem]
     _, own = models_json_schema(
-        [(model, "validation") for model in (*_BODIES, Problem)], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     components = document.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **own["$defs"]}
@@ -71,6 +81,8 @@ def describe(app: FastAPI, version: str) -> dict[str, Any]:
     components["securitySchemes"] = SECURITY_SCHEMES
     for path in document["paths"].values():
         for operation in path.values():
+            if operation.get("security"):
+                operation["responses"]["429"] = TOO_MANY
             if operation["responses"].get("422", {}).get("description") == "Validation Error":
                 del operation["responses"]["422"]  # FastAPI's own; a path's id is text, and unknown text is 404
     return document

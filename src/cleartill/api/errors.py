@@ -48,6 +48,14 @@ class UnsupportedMediaType(domain.CleartillError):
     code = "unsupported_media_type"
 
 
+class RateLimited(domain.CleartillError):
+    code = "rate_limited"
+
+    def __init__(self, rule: str, most: int, retry_after_s: float) -> None:
+        super().__init__(f"More than {most} requests a minute ({rule})")
+        self.retry_after_s = retry_after_s
+
+
 class ShuttingDown(domain.Unavailable):
     code = "shutting_down"
 
@@ -62,10 +70,16 @@ class FieldError:
 
 class InvalidBody(domain.Invalid):
     code = "invalid_body"
+    where = "body"
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("The body is not valid; see errors")
+        super().__init__(f"The {self.where} is not valid; see errors")
         self.errors = errors
+
+
+class InvalidQuery(InvalidBody):
+    code = "invalid_query"
+    where = "query"
 
 
 # ── the table ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,20 +100,25 @@ _TABLE: dict[type[Exception], _Row] = {
     MalformedRequest: _Row(400, "Malformed request"),
     InvalidIdempotencyKey: _Row(400, "Invalid idempotency key"),
     domain.Unauthenticated: _Row(401, "Not authenticated", headers={"WWW-Authenticate": 'Bearer realm="cleartill"'}),
+    domain.BadSignature: _Row(401, "Not authentic"),
     domain.MissingScope: _Row(403, "Missing scope"),
     domain.NotYourMerchant: _Row(403, "Not your merchant"),
     domain.NotFound: _Row(404, "Not found"),
     RequestTooSlow: _Row(408, "Request too slow", retryable=True, headers=_CLOSE),
     domain.Refused: _Row(409, "Not possible now"),
+    domain.InsufficientFunds: _Row(409, "Insufficient funds"),
     domain.InDoubtNow: _Row(409, "In doubt", retryable=True),
     domain.IdempotencyInProgress: _Row(409, "In progress", retryable=True),
     domain.IdempotencyKeyReused: _Row(409, "Idempotency key reused"),
+    domain.EmailTaken: _Row(409, "E-mail address taken"),
     BodyTooLarge: _Row(413, "Body too large", headers=_CLOSE),
     UnsupportedMediaType: _Row(415, "Unsupported media type"),
     domain.Invalid: _Row(422, "Invalid"),
     domain.InvalidAmount: _Row(422, "Invalid", field="amount"),
     domain.UnknownCurrency: _Row(422, "Invalid", field="currency"),
     domain.InvalidCard: _Row(422, "Invalid", field="card_data"),
+    domain.InvalidUrl: _Row(422, "Invalid", field="url"),
+    RateLimited: _Row(429, "Too many requests", retryable=True),
     HeadersTooLarge: _Row(431, "Headers too large", headers=_CLOSE),
     domain.Unavailable: _Row(503, "Nothing was sent; try again", retryable=True),
 }

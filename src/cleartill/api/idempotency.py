@@ -33,3 +33,11 @@ def idempotency_key(request: Request) -> str | None:
     if not KEY.fullmatch(key) or holds_pan(key):
         raise InvalidIdempotencyKey("Idempotency-Key must be 1 to 255 printable ASCII characters, and no card number")
     return key
+
+
+def needed_key(request: Request) -> str:
+    """The key of an operation that must have one. Raises InvalidIdempotencyKey."""
+    key = idempotency_key(request)
+    if key is None:
+        raise InvalidIdempotencyKey("Idempotency-Key is needed here")
+    return key

@@ -1,78 +1,30 @@
-"""Payments: charge a card in one step, read a payment."""
+"""Payments: charge a card in one step, create a payment, read a payment."""
 
+from collections.abc import Coroutine
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cleartill.api import idempotency
 from cleartill.api.arrival import about, arrival
-from cleartill.api.auth import SECURITY, acting_for, identify
-from cleartill.api.body import Body, body_of, read_body
+from cleartill.api.auth import SECURITY, identify
+from cleartill.api.body import body_of, read_body
 from cleartill.api.desk import desk
 from cleartill.api.errors import problems
-from cleartill.api.fields import Amount, CardCvv, CardHolder, CardNumber, Metadata, Month, OrderId, Year, text
+from cleartill.api.orders import CREATE_EXAMPLES, PROCESS_EXAMPLES, CreateBody, ProcessBody, order_of
 from cleartill.api.route import LeanRoute, object_id, send_answer, send_view
-from cleartill.domain.card import Card
+from cleartill.domain.idempotency import Answer
 from cleartill.domain.merchant import Scope
-from cleartill.domain.money import EXPONENTS, parse_minor
 from cleartill.domain.states import PaymentStatus
-from cleartill.usecases.charge import Charge, charge
+from cleartill.usecases.charge import CREATE, PROCESS, charge
+from cleartill.usecases.create import create
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"], route_class=LeanRoute)
 PaymentId = Annotated[str, Path(description="`pay_…`", examples=["pay_01kabcdefghjkmnpqrstvwxyz0"])]
-
-# ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class CardData(Body):
-    """A card as the cardholder typed it. It is encrypted at once; the CVV is never stored."""
-
-    card_number: CardNumber
-    expiry_month: Month
-    expiry_year: Year
-    cvv: CardCvv
-    cardholder_name: CardHolder
-
-    def card(self) -> Card:
-        return Card(self.card_number, self.expiry_month, self.expiry_year, self.cvv, self.cardholder_name)
-
-
-class ProcessBody(Body):
-    """Exactly one of `card_data` and `card_token`."""
-
-    merchant_id: (
-        Annotated[str, text(64, "[A-Za-z0-9_-]+", description="The key's own; admin keys may name any.")] | None
-    ) = None
-    amount: Amount
-    currency: Annotated[str, text(3, "[A-Z]{3}", description="ISO 4217.", enum=sorted(EXPONENTS), examples=["USD"])]
-    payment_method: Literal["credit_card", "debit_card"]
-    card_data: CardData | None = None
-    card_token: Annotated[str, text(64, "[A-Za-z0-9_-]+", description="Of a card charged before.")] | None = None
-    provider: Literal["bank"] | None = None
-    order_id: OrderId | None = None
-    customer_email: Annotated[str, text(254, r"[^@\s]+@[^@\s]+", examples=["ada@example.com"])] | None = None
-    description: Annotated[str, text(500, examples=["Two tickets"])] | None = None
-    metadata: Metadata | None = None
-
-    @model_validator(mode="after")
-    def _one_card(self) -> "ProcessBody":
-        if (self.card_data is None) == (self.card_token is None):
-            raise PydanticCustomError("card_data", "exactly one of card_data and card_token is needed")
-        return self
-
-
-_CARD = {"expiry_month": 12, "expiry_year": 2030, "cvv": "123", "cardholder_name": "Ada Lovelace"}
-_EXAMPLE = {"amount": 99.99, "currency": "USD", "payment_method": "credit_card"}
-_EXAMPLES = {
-    "captured": {**_EXAMPLE, "card_data": {"card_number": "4242424242424242", **_CARD}, "order_id": "order-4711"},
-    "declined": {**_EXAMPLE, "card_data": {"card_number": "4000000000009995", **_CARD}},
-    "a card charged before": {**_EXAMPLE, "card_token": "card_01kabcdefghjkmnpqrstvwxyz0"},
-}
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,6 +51,13 @@ class DeclineView(BaseModel):
     advice: str
 
 
+class ActionView(BaseModel):
+    """Send the payer there; the outcome comes as an event, and shows when the payment is read again."""
+
+    type: Literal["redirect"]
+    url: str = Field(examples=["https://bank.example/3ds/bnk_01kabcdefghjkmnpqrstvwxyz0"])
+
+
 class PaymentView(BaseModel):
     """A payment as its merchant sees it. Amounts are in major units, `*_minor` in minor units."""
 
@@ -122,6 +81,8 @@ class PaymentView(BaseModel):
     customer_email: str | None
     card: CardView | None
     decline: DeclineView | None
+    action: ActionView | None
+    expires_at: datetime | None = Field(description="When the hold, or the payer's time to act, ends.")
     needs_review: str | None
     description: str | None
     metadata: dict[str, Any]
@@ -133,44 +94,68 @@ class PaymentView(BaseModel):
 # ── routes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def payment_answers(status: int, decided: str, undecided: str) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says about the answers of an operation on a payment."""
+    return {
+        status: {"model": PaymentView, "description": decided, "headers": idempotency.REPLAYED},
+        202: {"model": PaymentView, "description": undecided},
+        **problems(401, 403, 404, 408, 409, 413, 415, 422, 503),
+    }
+
+
+UNDECIDED = "`in_doubt`: being resolved, or `requires_action`: the payer must act; read the payment again"
+
+
 @router.post(
     "/process",
     status_code=201,
     summary="Charge a card in one step",
-    responses={
-        201: {
-            "model": PaymentView,
-            "description": "Decided: `captured`, or `failed` with `decline`",
-            "headers": idempotency.REPLAYED,
-        },
-        202: {"model": PaymentView, "description": "`in_doubt`: being resolved; read the payment again"},
-        **problems(401, 403, 404, 408, 409, 413, 415, 422, 503),
+    responses=payment_answers(201, "Decided: `captured`, or `failed` with `decline`", UNDECIDED),
+    openapi_extra={
+        "security": SECURITY,
+        "parameters": [idempotency.PARAMETER],
+        **body_of(ProcessBody, PROCESS_EXAMPLES),
     },
-    openapi_extra={"security": SECURITY, "parameters": [idempotency.PARAMETER], **body_of(ProcessBody, _EXAMPLES)},
 )
 async def process(request: Request) -> Response:
     """Store the card, authorize, capture. A decline is an outcome, not an error: 201 with `status: failed`."""
     here = arrival(request)
     principal = await identify(request, Scope.PAYMENTS_WRITE)
     key = idempotency.idempotency_key(request)
-    body = await read_body(request, ProcessBody)
-    command = Charge(
-        merchant_id=await acting_for(request, principal, body.merchant_id),
-        amount_minor=parse_minor(body.amount, body.currency),
-        currency=body.currency,
-        payment_method=body.payment_method,
-        card=body.card_data.card() if body.card_data else None,
-        card_token=body.card_token,
-        provider=body.provider,
-        order_id=body.order_id,
-        customer_email=body.customer_email,
-        description=body.description,
-        metadata=body.metadata or {},
-        idempotency_key=key,
-    )
-    here.visit.merchant_id = command.merchant_id
-    till = desk(request).till
-    answer = await desk(request).carry_out(here.visit, charge(till, command, here.origin(), here.deadline))
+    order = await order_of(request, principal, await read_body(request, ProcessBody))
+    here.visit.merchant_id = order.merchant_id
+    work = charge(desk(request).till, order, PROCESS, key, here.origin(), here.deadline)
+    return await _made(request, work)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a payment, to be confirmed later or at once",
+    responses=payment_answers(201, "`pending`; with `confirm`: decided", UNDECIDED),
+    openapi_extra={
+        "security": SECURITY,
+        "parameters": [{**idempotency.PARAMETER, "required": True}],
+        **body_of(CreateBody, CREATE_EXAMPLES),
+    },
+)
+async def create_payment(request: Request) -> Response:
+    """A card given here is stored without its CVV: send it with confirm if the CVV is to be checked, or confirm at
+    once."""
+    here = arrival(request)
+    principal = await identify(request, Scope.PAYMENTS_WRITE)
+    key = idempotency.needed_key(request)
+    body = await read_body(request, CreateBody)
+    order = await order_of(request, principal, body)
+    here.visit.merchant_id, till = order.merchant_id, desk(request).till
+    if body.confirm:
+        return await _made(request, charge(till, order, CREATE, key, here.origin(), here.deadline))
+    return await _made(request, create(till, order, key, here.origin(), here.deadline))
+
+
+async def _made(request: Request, work: Coroutine[Any, Any, Answer]) -> Response:
+    here = arrival(request)
+    answer = await desk(request).carry_out(here.visit, work)
     here.visit.subject_id = object_id(answer)
     return send_answer(answer)
 

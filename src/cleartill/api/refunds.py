@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from cleartill.api.body import Body, body_of, read_body
 from cleartill.api.desk import desk
 from cleartill.api.errors import problems
 from cleartill.api.fields import Amount, Metadata, text
+from cleartill.api.orders import ProviderName
 from cleartill.api.payments import DeclineView, PaymentId
 from cleartill.api.route import LeanRoute, send_answer, send_view
 from cleartill.domain.merchant import Scope
@@ -33,6 +35,28 @@ class RefundBody(Body):
     metadata: Metadata | None = None
 
 
+class RefundOfBody(RefundBody):
+    """By `transaction_id`, or by `provider` and its own `provider_payment_id`."""
+
+    transaction_id: Annotated[str, text(64, "[A-Za-z0-9_-]+", examples=["pay_01kabcdefghjkm"])] | None = None
+    provider: ProviderName | None = None
+    provider_payment_id: Annotated[str, text(128, "[A-Za-z0-9_.-]+", examples=["bnk_01kabcdefg"])] | None = None
+
+    @model_validator(mode="after")
+    def _one_payment(self) -> "RefundOfBody":
+        named = self.provider is not None and self.provider_payment_id is not None
+        half = (self.provider is None) != (self.provider_payment_id is None)
+        if half or named == (self.transaction_id is not None):
+            raise PydanticCustomError(
+                "transaction_id", "either transaction_id, or provider and provider_payment_id are needed"
+            )
+        return self
+
+
+_OF_EXAMPLES = {
+    "by our id": {"transaction_id": "pay_01kabcdefghjkmnpqrstvwxyz0", "amount": "25.00"},
+    "by the provider's": {"provider": "bank", "provider_payment_id": "bnk_01kabcdefg"},
+}
 _EXAMPLES = {"a part": {"amount": "25.00", "reason": "One ticket returned"}, "all that is left": {}}
 
 
@@ -57,19 +81,22 @@ class RefundView(BaseModel):
     trace_id: str
 
 
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    201: {
+        "model": RefundView,
+        "description": "Decided: `succeeded`, or `failed` with `decline`",
+        "headers": idempotency.REPLAYED,
+    },
+    202: {"model": RefundView, "description": "`in_doubt`: being resolved; read the refund again"},
+    **problems(401, 403, 404, 408, 409, 413, 415, 422, 503),
+}
+
+
 @router.post(
     "/payments/{id}/refund",
     status_code=201,
     summary="Refund a payment, whole or in part",
-    responses={
-        201: {
-            "model": RefundView,
-            "description": "Decided: `succeeded`, or `failed` with `decline`",
-            "headers": idempotency.REPLAYED,
-        },
-        202: {"model": RefundView, "description": "`in_doubt`: being resolved; read the refund again"},
-        **problems(401, 403, 404, 408, 409, 413, 415, 422, 503),
-    },
+    responses=_ANSWERS,
     openapi_extra={
         "security": SECURITY,
         "parameters": [idempotency.PARAMETER],
@@ -78,22 +105,44 @@ class RefundView(BaseModel):
 )
 async def refund_payment(request: Request, id: PaymentId) -> Response:
     """Several refunds may follow each other until nothing is left; together they never exceed what was captured."""
-    here = arrival(request)
     principal = await identify(request, Scope.PAYMENTS_WRITE)
     about(request, id)
     key = idempotency.idempotency_key(request)
     body = await read_body(request, RefundBody, may_be_absent=True)
-    command = RefundOrder(
-        merchant_id=principal.merchant_id,
-        payment_id=id,
-        amount=body.amount,
-        reason=body.reason,
-        metadata=body.metadata or {},
-        idempotency_key=key,
-    )
-    till = desk(request).till
-    answer = await desk(request).carry_out(here.visit, refund(till, command, here.origin(), here.deadline))
-    return send_answer(answer)
+    return await _refunded(request, principal.merchant_id, id, body, key)
+
+
+@router.post(
+    "/refunds",
+    status_code=201,
+    summary="Refund a payment that is named in the body",
+    responses=_ANSWERS,
+    openapi_extra={
+        "security": SECURITY,
+        "parameters": [idempotency.PARAMETER],
+        **body_of(RefundOfBody, _OF_EXAMPLES),
+    },
+)
+async def refund_of(request: Request) -> Response:
+    """The same as refunding a payment by its address: one idempotency key holds for both."""
+    principal = await identify(request, Scope.PAYMENTS_WRITE)
+    key = idempotency.idempotency_key(request)
+    body = await read_body(request, RefundOfBody)
+    payment_id = body.transaction_id
+    if payment_id is None:
+        assert body.provider is not None
+        assert body.provider_payment_id is not None
+        reads = desk(request).till.reads
+        found = await reads.payment_at_provider(principal.merchant_id, body.provider, body.provider_payment_id)
+        payment_id = found.id
+    about(request, payment_id)
+    return await _refunded(request, principal.merchant_id, payment_id, body, key)
+
+
+async def _refunded(request: Request, merchant_id: str, payment_id: str, body: RefundBody, key: str | None) -> Response:
+    here, till = arrival(request), desk(request).till
+    order = RefundOrder(merchant_id, payment_id, body.amount, body.reason, body.metadata or {}, key)
+    return send_answer(await desk(request).carry_out(here.visit, refund(till, order, here.origin(), here.deadline)))
 
 
 @router.get(

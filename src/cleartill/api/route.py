@@ -23,12 +23,17 @@ class LeanRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit: Visit = scope["cleartill.visit"]
-        methods = self.methods or set()
-        if scope["method"] not in methods:
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
+        if scope["method"] not in (self.methods or set()):
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(_methods_at(self.path, scope)))})
         visit.route = f"{scope['method']} {self.path}"
         response: Response = await self.endpoint(Request(scope, receive), **scope["path_params"])
         await response(scope, receive, send)
+
+
+def _methods_at(path: str, scope: Scope) -> set[str]:
+    """What may be done at an address: each method is a route of its own."""
+    routes = [route for route in scope["app"].routes if isinstance(route, APIRoute) and route.path == path]
+    return {method for route in routes for method in route.methods or ()}
 
 
 def send_answer(answer: Answer) -> Response:
@@ -37,9 +42,9 @@ def send_answer(answer: Answer) -> Response:
     return Response(answer.body.encode(), answer.status, headers, "application/json")
 
 
-def send_view(view: dict[str, Any]) -> Response:
+def send_view(view: dict[str, Any], status: int = 200) -> Response:
     """An object as it is read, in the form that `domain.answers` gives it."""
-    return Response(json.dumps(view, ensure_ascii=False, separators=(",", ":")), media_type="application/json")
+    return Response(json.dumps(view, ensure_ascii=False, separators=(",", ":")), status, media_type="application/json")
 
 
 def object_id(answer: Answer) -> str:

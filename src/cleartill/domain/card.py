@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from cleartill.domain.errors import InvalidCard
+from cleartill.domain.events import CardErased, Fact, timestamp
 
 
 class Secret:
@@ -140,6 +141,28 @@ class CardSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredCard:
+    """What may be shown of a card that the vault keeps, and since when it is there."""
+
+    summary: CardSummary
+    created_at: datetime
+
+    def view(self) -> dict[str, Any]:
+        """The card as its merchant sees it."""
+        summary = self.summary
+        return {
+            "id": summary.card_token,
+            "brand": summary.brand,
+            "last4": summary.last4,
+            "bin": summary.bin,
+            "expiry_month": summary.expiry_month,
+            "expiry_year": summary.expiry_year,
+            "fingerprint": summary.fingerprint,
+            "created_at": timestamp(self.created_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class SealedCard:
     """A card as the vault keeps it: ciphertext under a data key, the data key under a key-encryption key."""
 
@@ -148,3 +171,7 @@ class SealedCard:
     key_version: int
     sealed: bytes
     summary: CardSummary
+
+    def erased(self, at: datetime) -> Fact:
+        """The only fact of a card: what it was is told by the payments that were made with it."""
+        return CardErased(self.merchant_id, self.token, 1, at, {"id": self.token, "last4": self.summary.last4})

@@ -2,14 +2,16 @@
 
 CleartillError
 ├── Invalid                 what was sent makes no sense
-│   ├── InvalidAmount · UnknownCurrency · InvalidCard
+│   ├── InvalidAmount · UnknownCurrency · InvalidCard · InvalidCallback · InvalidUrl
 ├── Refused                 it makes sense, and it cannot be done
 │   ├── ForbiddenStep       the state does not allow it
 │   ├── ExceedsLeft         more than is left to capture or refund
+│   ├── InsufficientFunds   more than the balance has
 │   ├── InDoubtNow          wait until the open attempt is resolved
+│   ├── EmailTaken · TooManyKeys · TooManyEndpoints · EndpointDisabled
 │   └── IdempotencyKeyReused · IdempotencyInProgress
 ├── NotFound                absent, or another merchant's: nobody can tell
-├── Unauthenticated · MissingScope · NotYourMerchant
+├── Unauthenticated (BadSignature) · MissingScope · NotYourMerchant
 └── Unavailable             nothing was sent; try again later
     ├── ProviderUnavailable breaker open, bulkhead full, connection refused
     └── BooksUnavailable    the books cannot be written now
@@ -41,6 +43,17 @@ class InvalidCard(Invalid):
     code = "invalid_card"
 
 
+class InvalidCallback(Invalid):
+    code = "invalid_callback"
+
+    def __init__(self) -> None:
+        super().__init__("This is no callback that we understand")
+
+
+class InvalidUrl(Invalid):
+    code = "invalid_url"
+
+
 class Refused(CleartillError):
     code = "refused"
 
@@ -55,6 +68,14 @@ class ExceedsLeft(Refused):
     def __init__(self, verb: str, left_minor: int, shown: str) -> None:
         super().__init__(f"Cannot {verb} more than is left: {shown}")
         self.left_minor = left_minor
+
+
+class InsufficientFunds(Refused):
+    code = "insufficient_funds"
+
+    def __init__(self, there_minor: int, shown: str) -> None:
+        super().__init__(f"Cannot withdraw more than is there: {shown}")
+        self.there_minor = there_minor
 
 
 class InDoubtNow(Refused):
@@ -77,6 +98,34 @@ class IdempotencyInProgress(Refused):
         super().__init__("The first request with this idempotency key is still running")
 
 
+class EmailTaken(Refused):
+    code = "email_taken"
+
+    def __init__(self) -> None:
+        super().__init__("This e-mail address has an account already")
+
+
+class TooManyKeys(Refused):
+    code = "too_many_keys"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A merchant may have {most} keys that are not revoked; revoke one first")
+
+
+class TooManyEndpoints(Refused):
+    code = "too_many_endpoints"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A merchant may have {most} webhook endpoints; delete one first")
+
+
+class EndpointDisabled(Refused):
+    code = "endpoint_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("The webhook endpoint is disabled; enable it first")
+
+
 class NotFound(CleartillError):
     code = "not_found"
 
@@ -89,6 +138,13 @@ class Unauthenticated(CleartillError):
 
     def __init__(self) -> None:
         super().__init__("A valid API key is needed")
+
+
+class BadSignature(Unauthenticated):
+    code = "bad_signature"
+
+    def __init__(self) -> None:
+        CleartillError.__init__(self, "The callback is not signed by its provider, or was signed too long ago")
 
 
 class MissingScope(CleartillError):

@@ -66,6 +66,18 @@ class PaymentCaptured(Fact):
     type = "payment.captured"
 
 
+class PaymentRequiresAction(Fact):
+    type = "payment.requires_action"
+
+
+class PaymentVoided(Fact):
+    type = "payment.voided"
+
+
+class PaymentExpired(Fact):
+    type = "payment.expired"
+
+
 class PaymentFailed(Fact):
     type = "payment.failed"
 
@@ -98,5 +110,112 @@ class RefundInDoubt(Fact):
     type = "refund.in_doubt"
 
 
+class DepositCreated(Fact):
+    type = "deposit.created"
+
+
+class DepositSucceeded(Fact):
+    type = "deposit.succeeded"
+
+
+class DepositFailed(Fact):
+    type = "deposit.failed"
+
+
+class DepositInDoubt(Fact):
+    type = "deposit.in_doubt"
+
+
+class DepositRetried(Fact):
+    """A dead letter, taken up again by hand."""
+
+    type = "deposit.retried"
+
+
+class DepositNeedsReview(Fact):
+    type = "deposit.needs_review"
+
+
+class WithdrawalCreated(Fact):
+    """Its amount is reserved from here on."""
+
+    type = "withdrawal.created"
+
+
+class WithdrawalSucceeded(Fact):
+    type = "withdrawal.succeeded"
+
+
+class WithdrawalFailed(Fact):
+    """The reservation is given back."""
+
+    type = "withdrawal.failed"
+
+
+class WithdrawalInDoubt(Fact):
+    """The reservation stays."""
+
+    type = "withdrawal.in_doubt"
+
+
+class WithdrawalRetried(Fact):
+    """A dead letter, taken up again by hand; reserved anew if the reservation had been given back."""
+
+    type = "withdrawal.retried"
+
+
+class WithdrawalNeedsReview(Fact):
+    type = "withdrawal.needs_review"
+
+
+class CardErased(Fact):
+    type = "card.erased"
+
+
 class MerchantCreated(Fact):
     type = "merchant.created"
+
+
+class ApiKeyCreated(Fact):
+    """About a merchant, as all that happens to its keys is: so order holds."""
+
+    type = "api_key.created"
+
+
+class ApiKeyRevoked(Fact):
+    type = "api_key.revoked"
+
+
+class WebhookEndpointCreated(Fact):
+    type = "webhook_endpoint.created"
+
+
+class WebhookEndpointUpdated(Fact):
+    """Its address, its filter, its description; enabled again, or disabled by hand."""
+
+    type = "webhook_endpoint.updated"
+
+
+class WebhookEndpointDisabled(Fact):
+    """By us: its receiver said that it is gone, or has failed for days."""
+
+    type = "webhook_endpoint.disabled"
+
+
+class WebhookEndpointDeleted(Fact):
+    type = "webhook_endpoint.deleted"
+
+
+class WebhookSecretRotated(Fact):
+    type = "webhook_endpoint.secret_rotated"
+
+
+class ReconciliationMismatch(Fact):
+    """The operator's, not a merchant's: two books disagree, or ours with themselves."""
+
+    type = "reconciliation.mismatch"
+
+
+def event_types() -> frozenset[str]:
+    """The type of every event there is."""
+    return frozenset(fact.type for fact in Fact.__subclasses__())

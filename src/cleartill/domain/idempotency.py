@@ -18,6 +18,11 @@ class Claim:
     key: str
     fingerprint: str
 
+    @property
+    def makes(self) -> bool:
+        """Whether the operation brings something new into the world (201), or changes what is there (200)."""
+        return self.scope.partition(":")[0] in ("process", "create", "refund")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -64,3 +64,8 @@ def major(amount_minor: int, currency: str) -> int | float:
     """
     digits = exponent(currency)
     return amount_minor if digits == 0 else amount_minor / 10**digits
+
+
+def plain(amount: str | None) -> str | None:
+    """An amount for a fingerprint: 99.90 and 99.9 are the same, and 100 is not 1."""
+    return amount.rstrip("0").rstrip(".") if amount and "." in amount else amount

@@ -25,6 +25,11 @@ class Declined:
     avs_result: str | None = None
     cvc_result: str | None = None
 
+    @property
+    def is_hard(self) -> bool:
+        """The schemes forbid to try this card again (Visa category 1, Mastercard advice 03 and 21)."""
+        return DECLINES[self.code][0] == "hard"
+
     def view(self) -> dict[str, Any]:
         category, advice = DECLINES[self.code]
         return {
@@ -39,26 +44,43 @@ class Declined:
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """It may have happened. `reason` is one word of ours: timeout, reset, server_error, unreadable, expired,
-    cancelled."""
+    cancelled, in_progress, processing, not_yet, prepared_meanwhile."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No try wrote a byte: it surely did not happen. `reason`: breaker_open, bulkhead_full, connect, deadline."""
+    """No try wrote a byte, or the provider turned it away unread: it surely did not happen. `reason`: breaker_open,
+    bulkhead_full, connect, deadline, credentials, rate_limited, unprepared, superseded, books."""
 
     reason: str
 
 
-Outcome = Approved | Declined | Unknown | NotSent
+@dataclass(frozen=True, slots=True)
+class ActionRequired:
+    """Not yet: the payer must go to `redirect_url` first (3-D Secure). The provider tells by callback what came of
+    it."""
+
+    provider_id: str
+    redirect_url: str
+
+
+Outcome = Approved | Declined | ActionRequired | Unknown | NotSent
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has taken on a transfer, and tells by callback, or when it is asked, how it ended."""
+
+    provider_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The provider says what became of an attempt."""
 
-    outcome: Approved | Declined
+    outcome: Approved | Declined | ActionRequired
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,16 @@ Its payment keeps the sums (what is reserved, what is refunded) and so makes the
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleartill.domain.events import timestamp
+from cleartill.domain.ids import new_id
 from cleartill.domain.money import major
 from cleartill.domain.outcome import Declined
 from cleartill.domain.states import REFUND_STEPS, RefundStatus, step
+
+if TYPE_CHECKING:
+    from cleartill.domain.payment import Payment
 
 
 @dataclass(slots=True)
@@ -31,6 +35,32 @@ class Refund:
     bank_reference: str | None = None
     provider_refund_id: str | None = None
     needs_review: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        payment: "Payment",
+        amount_minor: int,
+        at: datetime,
+        trace_id: str,
+        reason: str | None,
+        metadata: dict[str, Any],
+    ) -> "Refund":
+        """A refund under way; its payment has reserved the amount."""
+        return cls(
+            id=new_id("ref"),
+            merchant_id=payment.merchant_id,
+            payment_id=payment.id,
+            amount_minor=amount_minor,
+            currency=payment.currency,
+            provider=payment.provider,
+            status=RefundStatus.PROCESSING,
+            trace_id=trace_id,
+            created_at=at,
+            updated_at=at,
+            reason=reason,
+            metadata=metadata,
+        )
 
     def become(self, to: RefundStatus, at: datetime) -> None:
         self.status = step(REFUND_STEPS, "refund", self.status, to)

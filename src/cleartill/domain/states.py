@@ -1,13 +1,16 @@
 """Which step may follow which, for payments and refunds. Every arrow not drawn here is forbidden.
 
     pending ──► processing ──► authorized ──► captured ──► partially_refunded ──► refunded
-       │         │  ▲  │  │        │   │          └───────────────────────────────────▲
-       │         │  │  │  └─► requires_action (3-D Secure) ──► processing | failed | expired
-       │         │  │  └────► in_doubt ──► whatever the provider says was true
-       └─► failed◄──┘              ├─► voided
-                                   └─► expired
+     │   ▲       │ ▲ │  │        │  ▲            └───────────────────────────────────▲
+     │   └───────┘ │ │  │        ▼  │
+     ▼             │ │  │     processing ──► captured | voided | expired | in_doubt
+    failed ◄───────┼─┘  │
+       ▲           │    └─► in_doubt ──► whatever the provider says was true
+       └─── requires_action ──► expired
+            (3-D Secure; it comes from processing, and goes back there)
 
-While a capture or void is being asked for, an authorized payment is `processing`; if it was not sent, it goes back.
+While a capture, void or release is being asked for, an authorized payment is `processing`; if it was not sent, or the
+provider says no, it goes back. So does a pending payment whose confirmation was not sent.
 A refund: processing ─► succeeded | failed | in_doubt, in_doubt ─► succeeded | failed.
 """
 
@@ -39,13 +42,13 @@ class RefundStatus(StrEnum):
 
 
 _P, _R = PaymentStatus, RefundStatus
-_TRUTHS = frozenset({_P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REQUIRES_ACTION})
+_TRUTHS = frozenset({_P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.EXPIRED, _P.REQUIRES_ACTION, _P.PENDING})
 
 PAYMENT_STEPS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     _P.PENDING: frozenset({_P.PROCESSING, _P.FAILED}),
-    _P.PROCESSING: _TRUTHS | {_P.IN_DOUBT, _P.PENDING},
+    _P.PROCESSING: _TRUTHS | {_P.IN_DOUBT},
     _P.REQUIRES_ACTION: frozenset({_P.PROCESSING, _P.FAILED, _P.EXPIRED}),
-    _P.AUTHORIZED: frozenset({_P.PROCESSING, _P.EXPIRED}),
+    _P.AUTHORIZED: frozenset({_P.PROCESSING}),
     _P.CAPTURED: frozenset({_P.PARTIALLY_REFUNDED, _P.REFUNDED}),
     _P.PARTIALLY_REFUNDED: frozenset({_P.PARTIALLY_REFUNDED, _P.REFUNDED}),
     _P.REFUNDED: frozenset(),

@@ -73,36 +73,37 @@ class EmbeddedAgent(Part):
         return answers(f"{self.url}/test/session/clear")
 
 
-def is_installed(environment: Path = ENVIRONMENT) -> bool:
+def is_installed(environment: Path = ENVIRONMENT, requirements: Path = REQUIREMENTS) -> bool:
     """Whether its environment stands, made from the lock of now."""
     made_from = environment / MADE_FROM
-    return made_from.exists() and made_from.read_text() == REQUIREMENTS.read_text()
+    return made_from.exists() and made_from.read_text() == requirements.read_text()
 
 
-def install(environment: Path, log: Path) -> None:
-    """Makes the agent's environment unless it stands; raises StartFailed when it cannot."""
+def install(environment: Path, log: Path, requirements: Path = REQUIREMENTS) -> None:
+    """Makes an environment of its own, the agent's or that of `requirements`, unless it stands; raises StartFailed when
+    it cannot."""
     lock: int | None = None
     try:
         environment.parent.mkdir(parents=True, exist_ok=True)
         lock = hold(environment.with_name(f".{environment.name}.lock"), wait_s=INSTALL_TIMEOUT_S)
-        if is_installed(environment):
+        if is_installed(environment, requirements):
             return
         shutil.rmtree(environment, ignore_errors=True)
-        for command in _install_commands(environment):
-            step = Child("the trace agent's installation", command, log=log)
+        for command in _install_commands(environment, requirements):
+            step = Child(f"the installation of {environment.name}", command, log=log)
             if step.wait(INSTALL_TIMEOUT_S) != 0:
                 raise StartFailed(f"{step.name} failed (no network?); see {log}")
-        shutil.copyfile(REQUIREMENTS, environment / MADE_FROM)
+        shutil.copyfile(requirements, environment / MADE_FROM)
     except OSError as error:
-        raise StartFailed(f"the trace agent's environment cannot be made: {error}") from error
+        raise StartFailed(f"{environment} cannot be made: {error}") from error
     finally:
         if lock is not None:
             os.close(lock)
 
 
-def _install_commands(environment: Path) -> list[list[str]]:
+def _install_commands(environment: Path, requirements: Path) -> list[list[str]]:
     python = str(environment / "bin" / "python")
-    hashed = ["--require-hashes", "-r", str(REQUIREMENTS)]
+    hashed = ["--require-hashes", "-r", str(requirements)]
     uv = shutil.which("uv")
     if uv:
         return [

@@ -48,7 +48,8 @@ class Stack:
         self._start_telemetry(undo)
         if not self._given("bank", "BANKING_API_URL"):
             port = str(self.ports["bank"])
-            command = ["bank", "--port", port, "--book", str(self.data / "bank.jsonl")]
+            callback = f"http://127.0.0.1:{self.ports['api']}/webhooks/bank-callback"
+            command = ["bank", "--port", port, "--book", str(self.data / "bank.jsonl"), "--callback-url", callback]
             bank = self._program("bank", command, undo, health=f"http://127.0.0.1:{port}/health")
             self.where["bank"] = self.environment["BANKING_API_URL"] = f"http://127.0.0.1:{port}"
             self._said(bank.name, self.where["bank"])

@@ -55,6 +55,11 @@ class Backlog(Protocol):
         """Open attempts whose time has come; each is put off by its backoff, so that nobody else takes it."""
         ...
 
+    async def due_holds(self, limit: int) -> list[tuple[str, str]]:
+        """Merchant and payment id of holds that have lapsed; each is put off by a minute, so that nobody else takes
+        it."""
+        ...
+
     async def lease_outbox(self, owner: str, share: int) -> Lease:
         """Renew this owner's partitions and take free ones, up to `share` in all."""
         ...

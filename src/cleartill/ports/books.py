@@ -7,14 +7,15 @@ from enum import Enum
 from typing import Any, Protocol
 
 from cleartill.domain.attempt import Attempt
-from cleartill.domain.card import SealedCard
+from cleartill.domain.card import SealedCard, StoredCard
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Answer, Claim, ExistingClaim
 from cleartill.domain.ids import new_id
 from cleartill.domain.ledger import Journal
-from cleartill.domain.merchant import ApiKey, Merchant
+from cleartill.domain.outcome import Declined
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
+from cleartill.ports.lists import Listed, PaymentQuery, RefundQuery
 from cleartill.ports.work import Hop, Origin
 
 
@@ -26,6 +27,8 @@ class Unit:
     one here, so that the step after this one expects it. An intent opens `attempt`, takes
     `claim` and carries a `deadline` (monotonic seconds) after which it is not worth writing; an outcome settles the
     attempt, stores `answer` under its claim (or frees the claim: `release`), and has no deadline: it is never dropped.
+    `unless_blocked`: not if an issuer said "never again" about the payment's card; `block`: one says so now, if its
+    decline is hard.
     `hops` are kept as the payment's timeline. `stamps` are filled in by the writer.
     """
 
@@ -40,6 +43,8 @@ class Unit:
     answer: Answer | None = None
     release: bool = False
     card: SealedCard | None = None
+    unless_blocked: bool = False
+    block: Declined | None = None
     deadline: float | None = None
     resolve_after_s: float | None = None
     hops: Sequence[Hop] = ()
@@ -63,6 +68,8 @@ class Verdict(Enum):
     """Somebody else moved the payment first: load it again and decide anew. Nothing was written."""
     KEY_TAKEN = "key_taken"
     """Another request holds the idempotency key. Nothing was written."""
+    CARD_BLOCKED = "card_blocked"
+    """An issuer said "never again" about this card. Nothing was written."""
 
 
 @dataclass(slots=True)
@@ -87,6 +94,14 @@ class Books(Protocol):
         """The attempt with its payment and refund. Raises NotFound."""
         ...
 
+    async def find_attempt(self, attempt_key: str) -> Loaded:
+        """The attempt of whichever merchant, for a provider that knows no merchants. Raises NotFound."""
+        ...
+
+    async def blocked(self, merchant_id: str, fingerprint: str) -> Declined | None:
+        """What the issuer said when it said "never again" about this card."""
+        ...
+
     async def claimed(self, claim: Claim) -> ExistingClaim | None:
         """What stands under this key, if anything."""
         ...
@@ -95,8 +110,8 @@ class Books(Protocol):
         """Raises NotFound."""
         ...
 
-    async def add_merchant(self, merchant: Merchant, key: ApiKey, fact: Fact, origin: Origin) -> bool:
-        """A merchant with its first key; False if it exists already."""
+    async def erase_card(self, merchant_id: str, card_token: str, fact: Fact, origin: Origin) -> bool:
+        """The card's row is gone, ciphertext and all, and `fact` is on record; False if there was none."""
         ...
 
 
@@ -112,10 +127,27 @@ class Step:
 
 
 class Reads(Protocol):
-    """The read side; `payment` and `refund` read the primary, so that an answer is never older than the last one."""
+    """The read side; it reads the primary, so that an answer is never older than the last one, but for lists, which
+    may be of a moment ago."""
 
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         """Raises NotFound."""
+        ...
+
+    async def payment_at_provider(self, merchant_id: str, provider: str, provider_payment_id: str) -> Payment:
+        """The payment that the provider calls by this name; the newest, should there be two. Raises NotFound."""
+        ...
+
+    async def payments(self, merchant_id: str, query: PaymentQuery) -> Listed[Payment]:
+        """A page of the merchant's payments, newest first."""
+        ...
+
+    async def refunds(self, merchant_id: str, query: RefundQuery) -> Listed[Refund]:
+        """A page of the merchant's refunds, newest first."""
+        ...
+
+    async def card(self, merchant_id: str, card_token: str) -> StoredCard:
+        """What may be shown of a stored card. Raises NotFound."""
         ...
 
     async def refund(self, merchant_id: str, refund_id: str) -> Refund:
@@ -125,12 +157,6 @@ class Reads(Protocol):
     async def timeline(self, merchant_id: str, payment_id: str) -> list[Step]:
         """The whole story in order of time. Raises NotFound."""
         ...
-
-    async def merchant(self, merchant_id: str) -> Merchant:
-        """Raises NotFound."""
-        ...
-
-    async def api_key(self, prefix: str) -> ApiKey | None: ...
 
     async def outbox_oldest_s(self) -> float:
         """Age of the oldest unpublished event, in seconds; 0 when there is none."""

@@ -3,12 +3,18 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from cleartill.domain.ledger import NO_FEES, Fees
+from cleartill.ports.audits import Audits
 from cleartill.ports.backlog import Backlog, Publisher
 from cleartill.ports.books import Books, Reads
 from cleartill.ports.clock import Clock, SystemClock
-from cleartill.ports.providers import Providers
+from cleartill.ports.limiter import Limiter, NoLimiter
+from cleartill.ports.merchants import Merchants
+from cleartill.ports.providers import Providers, Verifier
 from cleartill.ports.sight import Flights, NoFlights, NoWatch, Watch
+from cleartill.ports.transfers import Ledger, Transfers
 from cleartill.ports.vault import Vault
+from cleartill.ports.webhooks import Courier, Webhooks
 
 Probe = Callable[[], Awaitable[None]]
 
@@ -19,15 +25,32 @@ class Till:
 
     books: Books
     reads: Reads
+    merchants: Merchants
     backlog: Backlog
     vault: Vault
     providers: Providers
     publisher: Publisher
+    webhooks: Webhooks
+    courier: Courier
+    audits: Audits
+    transfers: Transfers
+    ledger: Ledger
     clock: Clock = field(default_factory=SystemClock)
+    limiter: Limiter = field(default_factory=NoLimiter)
     watch: Watch = field(default_factory=NoWatch)
     flights: Flights = field(default_factory=NoFlights)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """What `/health` asks, by name; each raises if its part is away."""
+    provider_names: frozenset[str] = frozenset()
+    """Who may be asked here: the providers that are enabled."""
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
+    """Who may call back, by provider, and what makes sure that it was him."""
     default_provider: str = "bank"
+    failover: Mapping[str, str] = field(default_factory=dict)
+    """Provider → whom to ask in its place while it cannot be asked."""
+    refuse_hard_declines: bool = True
+    """Whether a card that an issuer said "never again" about is refused without asking again."""
+    fees: Fees = NO_FEES
+    """What merchants pay us for captures."""
     budget_s: float = 8.0
     """From a request's arrival to its answer, queues included."""

@@ -1,15 +1,18 @@
 """The acquirer behind its HTTP API: what we ask, and what its answers mean.
 
 The mappings are pure functions, and what is not clear is Unknown: only an answer about our own reference, amount and
-currency that says "approved" with code 00, or "declined" with another, settles anything. The PAN is revealed here and
-nowhere else.
+currency that says "approved" with code 00, or "declined" with another, settles anything; "requires_action" with a page
+sends the payer there. The PAN is revealed here and nowhere else.
 """
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from cleartill.domain.outcome import (
+    Accepted,
+    ActionRequired,
     Approved,
     Declined,
     Disagrees,
@@ -21,10 +24,14 @@ from cleartill.domain.outcome import (
     Outcome,
     Unknown,
 )
-from cleartill.ports import Asked, Authorization, Reversal
+from cleartill.ports import Asked, Authorization, Reversal, StatementPage, TransferOrder
+from cleartill.providers.bank_statement import REPLY_MAX, page_of, page_path
+from cleartill.providers.bank_transfer import transfer_document, transfer_finding_of, transfer_outcome_of
+from cleartill.providers.direct import Direct
 from cleartill.providers.wire import Reply, Wire
 
 APPROVED = "00"
+URL_MAX = 2048
 
 DECLINE_CODES = {
     "1A": "card_declined",
@@ -64,7 +71,7 @@ DECLINE_CODES = {
     "96": "processing_error",
     "N7": "incorrect_cvc",
 }
-"""ISO 8583 data element 39 (and N7 of the card schemes) → our decline code. 1A: the cardholder must
+"""ISO 8583 data element 39 (and N7 of the card schemes) → our decline code. 1A: the cardholder did not
 authenticate. Any other no is `card_declined`."""
 
 _EXPIRED = (HTTPStatus.GONE, "expired")
@@ -81,6 +88,7 @@ But a reversal is sent again with more time: that one try came too late says not
 def authorization_document(ask: Authorization) -> dict[str, Any]:
     """The body of `POST /v1/authorizations`: holds the PAN and the CVV."""
     card = ask.card
+    assert card is not None  # `needs_card`
     return {
         "reference": ask.attempt_key,
         "amount_minor": ask.amount_minor,
@@ -124,8 +132,10 @@ def outcome_of(reply: Reply, kind: str, ask: Authorization | Reversal) -> Outcom
     # A void that is refused may be about no money at all: the bank takes a void's amount from its own book.
     if not (kind == "void" and isinstance(outcome, Declined)) and not _is_money_of(ask, answer):
         return Unknown("unreadable")
-    if isinstance(ask, Authorization) and isinstance(outcome, Approved) and answer.get("capture") is not ask.capture:
+    if isinstance(outcome, ActionRequired) and not isinstance(ask, Authorization):
         return Unknown("unreadable")
+    if isinstance(ask, Authorization) and not isinstance(outcome, Declined):
+        return outcome if answer.get("capture") is ask.capture else Unknown("unreadable")
     return outcome
 
 
@@ -144,8 +154,8 @@ def finding_of(reply: Reply | Unknown | NotSent, ask: Asked) -> Finding:
     return Found(outcome) if _is_money_of(ask, answer) else Disagrees("amount")
 
 
-def _verdict(answer: dict[str, Any], attempt_key: str) -> Approved | Declined | None:
-    """The clear yes or no in an answer about our reference, if it is one."""
+def _verdict(answer: dict[str, Any], attempt_key: str) -> Approved | Declined | ActionRequired | None:
+    """The clear yes, no or "ask the payer" in an answer about our reference, if it is one."""
     operation, code = _text(answer, "operation_id", 255), _text(answer, "response_code", 2)
     if answer.get("reference") != attempt_key or operation is None or code is None:
         return None
@@ -156,6 +166,8 @@ def _verdict(answer: dict[str, Any], attempt_key: str) -> Approved | Declined | 
             return Approved(operation, _text(answer, "auth_code", 32) or operation, code, avs, cvc)
         case "declined" if code != APPROVED:
             return Declined(DECLINE_CODES.get(code, "card_declined"), code, operation, avs, cvc)
+        case "requires_action" if code != APPROVED and (page := _web_address(answer, "redirect_url")):
+            return ActionRequired(operation, page)
         case _:
             return None
 
@@ -165,16 +177,25 @@ def _is_money_of(ask: Asked | Reversal, answer: dict[str, Any]) -> bool:
     return type(amount) is int and amount == ask.amount_minor and answer.get("currency") == ask.currency
 
 
+def _web_address(answer: dict[str, Any], name: str) -> str | None:
+    """An address that a payer's browser may be sent to: http or https and nothing that breaks out of a header."""
+    url = _text(answer, name, URL_MAX)
+    if url is None or not url.startswith(("https://", "http://")):
+        return None
+    return url if url.isascii() and url.isprintable() and " " not in url else None
+
+
 def _text(answer: dict[str, Any], name: str, longest: int) -> str | None:
     value = answer.get(name)
     return value if isinstance(value, str) and 0 < len(value) <= longest else None
 
 
-class Bank:
+class Bank(Direct):
     """The acquirer as a provider. It answers a repeated attempt key as it did the first time, so that sending twice
     is safe; after `expires_at` and over a tombstone it refuses."""
 
     name = "bank"
+    needs_card = True
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -195,9 +216,25 @@ class Bank:
 
     async def lookup(self, ask: Asked) -> Finding:
         """Cancels the attempt unless it is done: a question alone could be overtaken by a late original, whose time
-        (`expires_at`) need not have passed."""
+        (`expires_at`) need not have passed. So a payer who was asked to act and did not can do so no more."""
         reply = await self._wire.send("POST", f"/v1/operations/{quote(ask.attempt_key, safe='')}/cancel")
         return finding_of(reply, ask)
+
+    async def transfer(self, ask: TransferOrder) -> Outcome | Accepted:
+        sent = {"Idempotency-Key": ask.attempt_key}
+        reply = await self._wire.send("POST", "/v1/transfers", transfer_document(ask), headers=sent)
+        return transfer_outcome_of(reply, ask) if isinstance(reply, Reply) else reply
+
+    async def lookup_transfer(self, ask: TransferOrder) -> Finding | Accepted:
+        """Asks, and cancels nothing: it is on its way."""
+        return transfer_finding_of(
+            await self._wire.send("GET", f"/v1/operations/{quote(ask.attempt_key, safe='')}"), ask
+        )
+
+    async def statement(self, since: datetime | str) -> StatementPage | Unknown | NotSent | None:
+        """A page of its own book. None from a bank that has no such path."""
+        reply = await self._wire.send("GET", page_path(since), reply_max=REPLY_MAX)
+        return page_of(reply) if isinstance(reply, Reply) else reply
 
     async def ping(self) -> None:
         """Raises ConnectionError unless the bank says that it is well."""

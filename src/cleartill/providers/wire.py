@@ -1,4 +1,4 @@
-"""The HTTP client of providers: one JSON request, one JSON reply, and exact knowledge of whether a byte went out.
+"""The HTTP client of providers: one request, one reply, and exact knowledge of whether a byte went out.
 
 No redirects, cookies, proxies from the environment, decompression or retries of its own (aiohttp repeats only
 idempotent methods: here `GET`). A reply is bounded in size, a call in time.
@@ -37,6 +37,14 @@ class Reply:
 
     status: int
     body: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A reply as it came, for those who read it themselves: an HTTP status below 500 and the bytes."""
+
+    status: int
+    text: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -78,19 +86,32 @@ class Wire:
         document: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        reply_max: int = REPLY_MAX,
     ) -> Reply | Unknown | NotSent:
-        """Send a request and read its reply. `path` is percent-encoded.
+        """Send a JSON request and read its JSON reply, of at most `reply_max` bytes; the rest as `carry`."""
+        sent = dict(headers or {})
+        if document is not None:
+            sent["Content-Type"] = "application/json"
+        raw = await self.carry(method, path, None if document is None else orjson.dumps(document), sent, reply_max)
+        if not isinstance(raw, Raw):
+            return raw
+        try:
+            return Reply(raw.status, orjson.loads(raw.text))
+        except ValueError:
+            return Unknown("unreadable")
+
+    async def carry(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], reply_max: int = REPLY_MAX
+    ) -> Raw | Unknown | NotSent:
+        """Send a request and take its reply. `path` is percent-encoded.
 
         NotSent if no byte was written, else Unknown if no clear reply came. Raises nothing but CancelledError, and
         that one can be asked: `nothing_written`.
         """
         journey = _Journey()
-        body = None if document is None else orjson.dumps(document)
-        sent = {**self._outgoing_headers(), **(headers or {})}
-        if body is not None:
-            sent["Content-Type"] = "application/json"
         try:
-            return await self._exchange(method, path, body, sent, journey)
+            sent = {**self._outgoing_headers(), **headers}
+            return await self._exchange(method, path, body, sent, journey, reply_max)
         except asyncio.CancelledError as stop:
             if not journey.written:
                 stop.add_note(_NOTHING_WRITTEN)
@@ -98,14 +119,20 @@ class Wire:
         except TimeoutError:
             reason = "timeout"
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, ValueError):
-            reason = "unreadable"  # half a body, broken HTTP, no JSON
+            reason = "unreadable"  # half a body, broken HTTP
         except (aiohttp.ClientError, OSError):
             reason = "reset"
         return Unknown(reason) if journey.written else NotSent("connect")
 
     async def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], journey: _Journey
-    ) -> Reply | Unknown:
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        journey: _Journey,
+        reply_max: int,
+    ) -> Raw | Unknown:
         if self._session is None:
             self._session = self._connect()
         url = URL(self._base_url + path, encoded=True)
@@ -117,10 +144,10 @@ class Wire:
             text = bytearray()
             async for chunk in response.content.iter_any():
                 text += chunk
-                if len(text) > REPLY_MAX:
+                if len(text) > reply_max:
                     response.close()
                     return Unknown("unreadable")
-            return Reply(response.status, orjson.loads(text))
+            return Raw(response.status, bytes(text))
 
     def _connect(self) -> aiohttp.ClientSession:
         """Made at the first request, since aiohttp wants a running loop."""

@@ -4,20 +4,19 @@ import secrets
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from cleartill.simulator.book import Book
-from cleartill.simulator.cards import APPROVED, EXPIRED_CARD, card_behaviour
-from cleartill.simulator.orders import Card, Kind, Order
-
-INVALID_TRANSACTION = "12"
-INVALID_AMOUNT = "13"
-NO_SUCH_RECORD = "25"
+from cleartill.simulator.cards import APPROVED, EXPIRED_CARD, TestCard, card_behaviour
+from cleartill.simulator.holds import NO_SUCH_RECORD, Hold
+from cleartill.simulator.orders import Card, Kind, Order, read_time
 
 STATEMENT_PAGE = 1000
+CHALLENGE_LASTS = timedelta(minutes=15)
+"""How long the payer may take to answer on the bank's page."""
 
 
 class RefusalError(Exception):
@@ -33,7 +32,7 @@ class RefusalError(Exception):
 class Entry:
     """One line of the book and of the statement: what was asked, and the answer, byte for byte.
 
-    `position` counts lines from 1; `status` is the answer's HTTP status.
+    `position` counts the book's lines from 1; `status` is the answer's HTTP status.
     """
 
     position: int
@@ -44,17 +43,6 @@ class Entry:
     created_at: datetime
 
 
-@dataclass(slots=True)
-class Hold:
-    """What is left of an approved authorization, in minor units of its currency."""
-
-    currency: str
-    authorized: int
-    captured: int = 0
-    refunded: int = 0
-    voided: bool = False
-
-
 class Acquirer:
     """The bank behind the wire. Each order is judged and booked in one step without `await`."""
 
@@ -62,13 +50,22 @@ class Acquirer:
         """Reads the book back. Raises `BookError` (see `Book`)."""
         self.book = book
         self.holds: dict[str, Hold] = {}
-        self.pending_transfers: dict[str, dict[str, Any]] = {}
+        self.pending: dict[str, dict[str, Any]] = {}
+        """The answers under each reference whose end is still to come: a transfer, or a challenge of the payer."""
+        self.challenges: dict[str, dict[str, Any]] = {}
+        """The answer that opened each challenge there ever was, by its operation_id."""
+        self.unreported: dict[str, Entry] = {}
+        """The ends of what was pending that no callback has told of yet, by event id."""
         self._clock = clock
         self._entries: list[Entry] = []
         self._latest: dict[str, Entry] = {}
         self._first: dict[str, Entry] = {}
-        for record in book.replay():
-            self._remember(record["asked"], record["status"], record["answer"], orjson.dumps(record["answer"]))
+        for position, record in enumerate(book.replay(), start=1):
+            if "reported" in record:
+                self.unreported.pop(record["reported"], None)
+            else:
+                answer = record["answer"]
+                self._remember(position, record["asked"], record["status"], answer, orjson.dumps(answer))
 
     async def perform(self, order: Order) -> Entry:
         """Do what is asked, once per reference; return when it is on disk. A repeat returns the first entry.
@@ -81,16 +78,19 @@ class Acquirer:
         return entry
 
     async def cancel(self, reference: str) -> Entry:
-        """The operation's latest entry if it was done, else a new tombstone that refuses a late original."""
-        entry = self._latest.get(reference)
-        if entry is None:
-            answer = self._answer(Kind.CANCEL, reference, "cancelled", None, 0, "")
-            entry = self._write(Kind.CANCEL, 200, answer)
+        """The operation's latest entry if it was done, else a new tombstone that refuses a late original.
+
+        A challenge that the payer has not answered was not done: the tombstone closes it.
+        """
+        if reference not in self._latest or self._is_challenge(reference):
+            self._bury(reference)
+        entry = self._latest[reference]
         await self.book.durable(entry.position)
         return entry
 
     async def operation(self, reference: str) -> Entry | None:
         """The latest entry under a reference, tombstones included; None means: nothing known *so far*."""
+        self._lapse(reference)
         entry = self._latest.get(reference)
         if entry is not None:
             await self.book.durable(entry.position)
@@ -99,7 +99,7 @@ class Acquirer:
     async def statement(self, since: int | datetime, limit: int) -> tuple[list[Entry], int, bool]:
         """A page of the book past a position or from a time on, oldest first; its end; whether more follows.
 
-        A transfer appears again when it is settled: the last entry under a reference counts.
+        What was pending appears again when it is settled: the last entry under a reference counts.
         """
         if isinstance(since, datetime):
             start = bisect_left(self._entries, since, key=lambda entry: entry.created_at)
@@ -107,24 +107,27 @@ class Acquirer:
             start = min(since, len(self._entries))
         page = self._entries[start : start + min(limit, STATEMENT_PAGE)]
         end = start + len(page)
-        await self.book.durable(end)
+        await self.book.durable(page[-1].position if page else 0)
         return page, end, end < len(self._entries)
 
-    async def settle_transfer(self, reference: str, succeeded: bool) -> Entry:
-        """Bring a pending transfer to its end; settled before: the entry that did it."""
-        pending = self.pending_transfers.get(reference)
+    async def settle(self, reference: str, status: str, code: str) -> Entry:
+        """Bring a pending transfer or challenge to its end, once; ended before: the entry that did it."""
+        self._lapse(reference)
+        pending = self.pending.get(reference)
         if pending is None:
             entry = self._latest[reference]
         else:
-            status, code = ("succeeded", APPROVED) if succeeded else ("failed", INVALID_TRANSACTION)
-            settled = pending | {
-                "status": status,
-                "response_code": code,
-                "settled_at": self._clock().isoformat(),
-            }
+            settled = pending | {"status": status, "response_code": code, "settled_at": self._clock().isoformat()}
+            if status == "approved":
+                settled["auth_code"] = _auth_code()
             entry = self._write(self._latest[reference].asked, 200, settled)
         await self.book.durable(entry.position)
         return entry
+
+    def reported(self, event_id: str) -> None:
+        """The callback about an end has arrived: it is not sent again by a later life of the bank."""
+        if self.unreported.pop(event_id, None) is not None:
+            self.book.append(b'{"reported":%b}' % orjson.dumps(event_id))
 
     def _perform(self, order: Order) -> Entry:
         known = self._first.get(order.reference)
@@ -148,19 +151,29 @@ class Acquirer:
         today = self._clock()
         if (card.expiry_year, card.expiry_month) < (today.year, today.month):
             code = EXPIRED_CARD
-        answer = self._answer(order.kind, order.reference, _verdict(code), code, order.amount_minor, order.currency)
-        answer["auth_code"] = secrets.token_hex(3).upper() if code == APPROVED else None
-        answer["avs_result"] = behaviour.avs
-        answer["cvc_result"] = behaviour.cvc
-        answer["capture"] = order.capture
+        elif behaviour.challenged:
+            return self._challenge(order, behaviour)
+        answer = self._authorization(order, behaviour, _verdict(code), code)
+        answer["auth_code"] = _auth_code() if code == APPROVED else None
         return self._write(order.asked, _http_status(code), answer)
+
+    def _challenge(self, order: Order, behaviour: TestCard) -> Entry:
+        answer = self._authorization(order, behaviour, "requires_action", behaviour.response_code)
+        answer["redirect_url"] = f"{order.public_url}/3ds/{answer['operation_id']}"
+        answer["return_url"] = order.return_url
+        answer["expires_at"] = (self._clock() + CHALLENGE_LASTS).isoformat()
+        return self._write(order.asked, 200, answer)
+
+    def _authorization(self, order: Order, behaviour: TestCard, status: str, code: str) -> dict[str, Any]:
+        answer = self._answer(order.kind, order.reference, status, code, order.amount_minor, order.currency)
+        return answer | {"avs_result": behaviour.avs, "cvc_result": behaviour.cvc, "capture": order.capture}
 
     def _follow_up(self, order: Order) -> Entry:
         hold = self.holds.get(order.authorization_id or "")
         amount, currency = order.amount_minor, order.currency
         if hold is not None and order.kind is Kind.VOID:
             amount, currency = hold.authorized, hold.currency
-        code = NO_SUCH_RECORD if hold is None else _judge(order.kind, hold, amount, currency)
+        code = NO_SUCH_RECORD if hold is None else hold.judge(order.kind, amount, currency)
         answer = self._answer(order.kind, order.reference, _verdict(code), code, amount, currency)
         answer["authorization_id"] = order.authorization_id
         return self._write(order.asked, _http_status(code), answer)
@@ -169,6 +182,20 @@ class Acquirer:
         answer = self._answer(order.kind, order.reference, "pending", None, order.amount_minor, order.currency)
         answer["direction"] = order.direction
         return self._write(order.asked, 202, answer)
+
+    def _is_challenge(self, reference: str) -> bool:
+        """Whether the payer's answer to a challenge is still to come."""
+        pending = self.pending.get(reference)
+        return pending is not None and pending["kind"] == Kind.AUTHORIZATION
+
+    def _lapse(self, reference: str) -> None:
+        """Close a challenge whose time is over."""
+        if self._is_challenge(reference) and self._clock() >= read_time(self.pending[reference]["expires_at"]):
+            self._bury(reference)
+
+    def _bury(self, reference: str) -> None:
+        """Put a tombstone: what is under the reference will not happen any more."""
+        self._write(Kind.CANCEL, 200, self._answer(Kind.CANCEL, reference, "cancelled", None, 0, ""))
 
     def _answer(
         self, kind: Kind, reference: str, status: str, code: str | None, amount_minor: int, currency: str
@@ -189,22 +216,26 @@ class Acquirer:
 
     def _write(self, asked: str, status: int, answer: dict[str, Any]) -> Entry:
         body = orjson.dumps(answer)
-        self.book.append(b'{"asked":%b,"status":%d,"answer":%b}' % (orjson.dumps(asked), status, body))
-        return self._remember(asked, status, answer, body)
+        position = self.book.append(b'{"asked":%b,"status":%d,"answer":%b}' % (orjson.dumps(asked), status, body))
+        return self._remember(position, asked, status, answer, body)
 
-    def _remember(self, asked: str, status: int, answer: dict[str, Any], body: bytes) -> Entry:
+    def _remember(self, position: int, asked: str, status: int, answer: dict[str, Any], body: bytes) -> Entry:
         """Take a booked line into memory; the same for a new line and for one read back at the start."""
-        written_at = datetime.fromisoformat(answer.get("settled_at") or answer["created_at"])
-        entry = Entry(len(self._entries) + 1, answer["reference"], asked, status, body, written_at)
+        settled_at = answer.get("settled_at")
+        written_at = datetime.fromisoformat(settled_at or answer["created_at"])
+        entry = Entry(position, answer["reference"], asked, status, body, written_at)
         self._entries.append(entry)
         self._latest[entry.reference] = entry
         self._first.setdefault(entry.reference, entry)
-        if answer["kind"] == Kind.TRANSFER:
-            if answer["status"] == "pending":
-                self.pending_transfers[entry.reference] = answer
-            else:
-                self.pending_transfers.pop(entry.reference, None)
-        elif answer["status"] == "approved":
+        if answer["status"] in ("pending", "requires_action"):
+            self.pending[entry.reference] = answer
+            if answer["kind"] == Kind.AUTHORIZATION:
+                self.challenges[answer["operation_id"]] = answer
+            return entry
+        self.pending.pop(entry.reference, None)
+        if settled_at is not None:
+            self.unreported[event_id(answer)] = entry
+        if answer["status"] == "approved":
             self._move(answer)
         return entry
 
@@ -213,27 +244,17 @@ class Acquirer:
         if answer["kind"] == Kind.AUTHORIZATION:
             captured = amount if answer["capture"] else 0
             self.holds[answer["operation_id"]] = Hold(answer["currency"], amount, captured)
-            return
-        hold = self.holds[answer["authorization_id"]]
-        if answer["kind"] == Kind.CAPTURE:
-            hold.captured += amount
-        elif answer["kind"] == Kind.REFUND:
-            hold.refunded += amount
         else:
-            hold.voided = True
+            self.holds[answer["authorization_id"]].move(Kind(answer["kind"]), amount)
 
 
-def _judge(kind: Kind, hold: Hold, amount_minor: int, currency: str) -> str:
-    """The response code of a capture, void or refund: captured ≤ authorized, refunded ≤ captured."""
-    if currency != hold.currency:
-        return INVALID_TRANSACTION
-    if kind is Kind.VOID:
-        return INVALID_TRANSACTION if hold.voided or hold.captured else APPROVED
-    if kind is Kind.CAPTURE:
-        if hold.voided:
-            return INVALID_TRANSACTION
-        return APPROVED if hold.captured + amount_minor <= hold.authorized else INVALID_AMOUNT
-    return APPROVED if hold.refunded + amount_minor <= hold.captured else INVALID_AMOUNT
+def event_id(settled: dict[str, Any]) -> str:
+    """The name of an end for callbacks: the same however often it is reported."""
+    return f"{settled['operation_id']}:{settled['status']}"
+
+
+def _auth_code() -> str:
+    return secrets.token_hex(3).upper()
 
 
 def _verdict(code: str) -> str:

@@ -26,7 +26,7 @@ class TestCard:
 
     `response_code` is ISO 8583 field 39, with the card schemes' extensions (N7, 1A). `avs` and `cvc` are the
     one-letter results of the address and the card-code check. `decline` is the code our callers
-    see, None if approved.
+    see, None if approved; of a card that is challenged: if the payer refuses.
     """
 
     __test__ = False  # pytest: not a test class
@@ -42,10 +42,18 @@ class TestCard:
 
     @property
     def approved(self) -> bool:
-        return self.response_code == "00"
+        return self.response_code == APPROVED
+
+    @property
+    def challenged(self) -> bool:
+        """True if the payer must first say yes on the bank's own page (3-D Secure)."""
+        return self.response_code == AUTHENTICATION_REQUIRED
 
 
 APPROVED = "00"
+AUTHENTICATION_REQUIRED = "1A"
+"""Visa's code for a soft decline that asks for strong customer authentication (Mastercard says 65, which here means
+what ISO 8583 says: too many payments)."""
 EXPIRED_CARD = "54"
 INVALID_NUMBER = "14"
 
@@ -91,9 +99,9 @@ TEST_CARDS: tuple[TestCard, ...] = (
     TestCard(
         "4000000000003220",
         "three_d_secure",
-        "1A",
+        AUTHENTICATION_REQUIRED,
         decline="card_declined",
-        meaning="declined: the cardholder must authenticate first (3-D Secure)",
+        meaning="3-D Secure: the payer approves on the bank's page; who refuses is declined",
     ),
     TestCard("4000000000000010", "avs_fails", avs="N", meaning="approved, address check fails"),
     TestCard("4000000000000101", "cvc_fails", cvc="N", meaning="approved, card-code check fails"),

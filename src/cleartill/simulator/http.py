@@ -1,70 +1,59 @@
 """The acquirer's HTTP API, and `/_control`, which no real bank has: a FastAPI app of thin routes on bytes."""
 
 import asyncio
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import orjson
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cleartill.simulator.acquirer import STATEMENT_PAGE, Acquirer, Entry, RefusalError
 from cleartill.simulator.book import Book, BookError
+from cleartill.simulator.callbacks import Callback, Callbacks, Post
 from cleartill.simulator.cards import SLOW_S, Fault, card_behaviour
+from cleartill.simulator.challenges import Challenge, Challenges
 from cleartill.simulator.conduct import Conduct, ConductError
-from cleartill.simulator.orders import Kind, Order, OrderError, read_order, read_reference, read_time
-from cleartill.simulator.transfers import Callback, Post, Transfers
+from cleartill.simulator.orders import (
+    Kind,
+    Order,
+    OrderError,
+    is_web_address,
+    read_order,
+    read_reference,
+    read_time,
+)
+from cleartill.simulator.page import HEADERS, challenge_page, unknown_page
+from cleartill.simulator.post import post as post_json
+from cleartill.simulator.silence import AbortableProtocol, Reset, silence
+from cleartill.simulator.transfers import Transfers
 
 BODY_MAX = 64 * 1024
-SILENCE_S = 30.0
-"""How long a "timeout" keeps the caller waiting before the line is cut, unless the caller leaves first."""
-
-_ABORT = "cleartill.abort"
-"""The ASGI extension by which a route can break its own connection; `_Protocol` provides it."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with the means to reset the connection in `scope["extensions"]`."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {_ABORT: self._abort}  # type: ignore[dict-item]
-
-    def _abort(self) -> None:
-        if self.transport.is_closing():  # the caller has left already
-            return
-        endpoint = self.transport.get_extra_info("socket")
-        # Linger 0: closing sends RST instead of FIN, as a crashing peer or an impatient middlebox does.
-        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
-
-
-class _Reset(Response):
-    """No answer at all: the connection is reset."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"][_ABORT]()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-
 class Bank:
-    """The routes, over one acquirer and its conduct."""
+    """The routes, over one acquirer and its conduct. `public_url`: where payers reach it; None: where callers do."""
 
-    def __init__(self, acquirer: Acquirer, conduct: Conduct, transfers: Transfers) -> None:
+    def __init__(
+        self,
+        acquirer: Acquirer,
+        conduct: Conduct,
+        transfers: Transfers,
+        challenges: Challenges,
+        public_url: str | None = None,
+    ) -> None:
         self._acquirer = acquirer
         self._conduct = conduct
         self._transfers = transfers
+        self._challenges = challenges
+        self._public_url = public_url
 
     def routes(self) -> list[Route]:
         """Every path the bank knows."""
@@ -79,6 +68,8 @@ class Bank:
             ("POST", "/v1/operations/{reference}/cancel", self._guarded(self._cancel)),
             ("GET", "/v1/statement", self._guarded(self._statement)),
             ("GET", "/health", self._guarded(self._health)),
+            ("GET", "/3ds/{challenge_id}", self._guarded(self._challenge)),
+            ("POST", "/3ds/{challenge_id}", self._guarded(self._answer_challenge)),
             ("GET", "/_control", self._control),
             ("PUT", "/_control", self._control),
         ]
@@ -86,7 +77,8 @@ class Bank:
 
     def _ordering(self, kind: Kind) -> Handler:
         async def handle(request: Request) -> Response:
-            order = read_order(kind, await _body(request), request.path_params.get("authorization_id"))
+            public_url = self._public_url or _own_address(request)
+            order = read_order(kind, await _body(request), request.path_params.get("authorization_id"), public_url)
             if request.headers.get("idempotency-key", order.reference) != order.reference:
                 raise OrderError("Idempotency-Key is not the reference")
             return await self._suffer(request, order)
@@ -110,7 +102,7 @@ class Bank:
             except BookError:
                 return _refusal(503, "book_broken", "the bank cannot write its book")
             except ClientDisconnect:
-                return _Reset()
+                return Reset()
 
         return guarded
 
@@ -125,14 +117,14 @@ class Bank:
         if fault is not None and not fault.acts:
             if fault is Fault.ERROR_500:
                 return _refusal(500, "internal_error", "the bank failed before it acted")
-            return await _silence(request)
+            return await silence(request)
         entry = await self._acquirer.perform(order)
         if order.kind is Kind.TRANSFER:
             self._transfers.settle_later(order.reference)
         if fault is Fault.RESET:
-            return _Reset()
+            return Reset()
         if fault is Fault.TIMEOUT_AFTER:
-            return await _silence(request)
+            return await silence(request)
         if fault is Fault.MALFORMED:
             return Response(entry.answer[: len(entry.answer) // 2], entry.status, media_type="application/json")
         return _answer(entry)
@@ -157,6 +149,17 @@ class Bank:
         body = b'{"entries":[%b],"next":%d,"has_more":%b}' % (rows, end, orjson.dumps(more))
         return Response(body, media_type="application/json")
 
+    async def _challenge(self, request: Request) -> Response:
+        return _page(await self._challenges.look(request.path_params["challenge_id"]))
+
+    async def _answer_challenge(self, request: Request) -> Response:
+        form = parse_qs((await _body(request)).decode("utf-8", "replace"))
+        outcome = form.get("outcome")
+        if outcome not in (["approve"], ["refuse"]):
+            raise OrderError("outcome is neither approve nor refuse")
+        challenge_id = request.path_params["challenge_id"]
+        return _page(await self._challenges.answer(challenge_id, approved=outcome == ["approve"]))
+
     async def _health(self, _: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
 
@@ -172,21 +175,30 @@ class Bank:
         return Response(orjson.dumps(self._conduct.describe()), media_type="application/json")
 
 
-def create_bank(acquirer: Acquirer, conduct: Conduct | None = None, callback: Callback | None = None) -> FastAPI:
-    """The bank as an ASGI app; its lifespan starts and stops the book and the transfers."""
+def create_bank(
+    acquirer: Acquirer,
+    conduct: Conduct | None = None,
+    callback: Callback | None = None,
+    public_url: str | None = None,
+) -> FastAPI:
+    """The bank as an ASGI app; its lifespan starts and stops the book, the transfers and the callbacks."""
     conduct = conduct or Conduct()
-    transfers = Transfers(acquirer, conduct, callback)
+    callbacks = Callbacks(acquirer, callback)
+    transfers = Transfers(acquirer, conduct, callbacks)
+    challenges = Challenges(acquirer, callbacks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         acquirer.book.start()
         transfers.start()
+        callbacks.start()
         yield
         await transfers.stop()
+        await callbacks.stop()
         await acquirer.book.stop()
 
     bank = FastAPI(title="cleartill's bank", lifespan=lifespan, openapi_url=None)
-    bank.router.routes.extend(Bank(acquirer, conduct, transfers).routes())
+    bank.router.routes.extend(Bank(acquirer, conduct, transfers, challenges, public_url).routes())
     return bank
 
 
@@ -197,7 +209,7 @@ def bank_server(bank: FastAPI, *, host: str = "127.0.0.1", port: int = 1080) -> 
         host=host,
         port=port,
         loop="uvloop",
-        http=_Protocol,
+        http=AbortableProtocol,
         ws="none",
         log_level="warning",
         access_log=False,
@@ -218,20 +230,44 @@ def serve(
     seed: int = 1,
     callback_url: str | None = None,
     callback_secret: bytes = b"",
-    post: Post | None = None,
+    public_url: str | None = None,
+    transfer_delay_s: tuple[float, float] | None = None,
+    transfer_fail_rate: float = 0.1,
+    post: Post = post_json,
 ) -> None:
     """Run the bank until SIGINT or SIGTERM. Without `book_path` it is the instant bank, which forgets.
 
-    With `post` and `callback_url` the end of each transfer is reported there, signed with `callback_secret`.
-    Raises `BookError` if another bank has the book, or it is damaged.
+    The end of each transfer and challenge is reported to `callback_url`, signed with `callback_secret`. Payers reach
+    the bank at `public_url`; without it, where its callers do. `transfer_delay_s`: the range in which a transfer ends.
+    Raises `BookError` if another bank has the book, or it is damaged; ValueError for an address that is none.
     """
-    callback = Callback(post, callback_url, callback_secret) if post and callback_url else None
-    acquirer = Acquirer(Book(book_path))
-    bank_server(create_bank(acquirer, Conduct(delay_ms, jitter_ms, seed), callback), host=host, port=port).run()
+    if not all(address is None or is_web_address(address) for address in (callback_url, public_url)):
+        raise ValueError("callback_url and public_url begin with http:// or https://")
+    public_url = public_url.rstrip("/") if public_url else None
+    callback = Callback(post, callback_url, callback_secret) if callback_url else None
+    conduct = Conduct(delay_ms, jitter_ms, seed)
+    conduct.transfer_fail_rate = transfer_fail_rate
+    conduct.transfer_delay_s = transfer_delay_s or conduct.transfer_delay_s
+    bank = create_bank(Acquirer(Book(book_path)), conduct, callback, public_url)
+    bank_server(bank, host=host, port=port).run()
 
 
 def _answer(entry: Entry) -> Response:
     return Response(entry.answer, entry.status, media_type="application/json")
+
+
+def _page(challenge: Challenge | None) -> Response:
+    if challenge is None:
+        return HTMLResponse(unknown_page(), 404, HEADERS)
+    return HTMLResponse(challenge_page(challenge), 410 if challenge.status == "cancelled" else 200, HEADERS)
+
+
+def _own_address(request: Request) -> str:
+    """The bank's address as its caller wrote it. Raises `OrderError`."""
+    address = f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
+    if is_web_address(address):
+        return address
+    raise OrderError("Host is not a host and a port")
 
 
 def _refusal(status: int, code: str, detail: str) -> Response:
@@ -246,12 +282,3 @@ async def _body(request: Request) -> bytes:
         if len(chunks) > BODY_MAX:
             raise OrderError("the body is over 64 KiB")
     return bytes(chunks)
-
-
-async def _silence(request: Request) -> Response:
-    """Say nothing until the caller leaves, or 30 s have passed; then break the connection."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(SILENCE_S):
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-    return _Reset()

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 REFERENCE_MAX = 255
+URL_MAX = 2048
 AMOUNT_MAX = 10**15
 
 
@@ -56,6 +57,10 @@ class Order:
     card: Card | None = None
     capture: bool = False
     direction: str | None = None
+    return_url: str | None = None
+    """Where the payer goes after a challenge."""
+    public_url: str = ""
+    """Where payers reach the bank; it stands before the path of a challenge."""
 
     @property
     def asked(self) -> str:
@@ -65,8 +70,9 @@ class Order:
         return f"{self.kind} {self.amount_minor} {self.currency} {self.authorization_id or self.direction}"
 
 
-def read_order(kind: Kind, body: bytes, authorization_id: str | None = None) -> Order:
-    """The order in a request's body; `authorization_id` is the path's. Raises `OrderError`."""
+def read_order(kind: Kind, body: bytes, authorization_id: str | None = None, public_url: str = "") -> Order:
+    """The order in a request's body; `authorization_id` is the path's, `public_url` the bank's own address.
+    Raises `OrderError`."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -94,6 +100,8 @@ def read_order(kind: Kind, body: bytes, authorization_id: str | None = None) -> 
         _card(document) if kind is Kind.AUTHORIZATION else None,
         document.get("capture") is True,
         direction,
+        _return_url(document) if kind is Kind.AUTHORIZATION else None,
+        public_url,
     )
 
 
@@ -120,6 +128,21 @@ def _text(document: Mapping[str, Any], name: str, longest: int) -> str:
     if isinstance(value, str) and 0 < len(value) <= longest:
         return value
     raise OrderError(f"{name} is not a text of 1 to {longest} characters")
+
+
+def _return_url(document: Mapping[str, Any]) -> str | None:
+    value = document.get("return_url")
+    if value is None or is_web_address(value):
+        return value
+    raise OrderError("return_url is not an http or https address of at most 2048 characters")
+
+
+def is_web_address(value: Any) -> bool:
+    """Whether it can stand in a link: http or https and a host, printable ASCII without blanks, not too long."""
+    if not (isinstance(value, str) and len(value) <= URL_MAX and value.isascii() and value.isprintable()):
+        return False
+    scheme, _, rest = value.partition("://")
+    return scheme.lower() in ("http", "https") and bool(rest) and rest[0] not in "/?#" and " " not in value
 
 
 def _amount(document: Mapping[str, Any]) -> int:

@@ -3,23 +3,42 @@
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from time import time_ns
 from types import TracebackType
 from typing import TypeVar
 
-from cleartill.domain.card import Card, SealedCard
+from cleartill.domain.card import Card, SealedCard, Secret
 from cleartill.domain.errors import CleartillError
-from cleartill.domain.outcome import Approved, Declined, Finding, Found, Never, NotSent, NotYet, Outcome, Unknown
+from cleartill.domain.outcome import (
+    Accepted,
+    ActionRequired,
+    Approved,
+    Declined,
+    Disagrees,
+    Finding,
+    Found,
+    Never,
+    NotSent,
+    NotYet,
+    Outcome,
+    Unknown,
+)
+from cleartill.domain.webhook import Heard
 from cleartill.ports import (
     Asked,
     Authorization,
+    Courier,
     Flights,
+    Letter,
     OutboxRow,
     Provider,
     Providers,
     Published,
     Publisher,
     Reversal,
+    StatementPage,
+    TransferOrder,
     Vault,
     Watch,
 )
@@ -27,19 +46,26 @@ from cleartill.telemetry.correlation import Context, from_traceparent, here
 from cleartill.telemetry.flight import Flight, Leg, Rendering, current
 from cleartill.telemetry.scrub import clean
 
-T = TypeVar("T", bound=Outcome | Finding)
+Said = Outcome | Accepted | Finding | StatementPage | str | None
+T = TypeVar("T", bound=Said)
 
 _MEANINGS: dict[type[object], str] = {
+    Accepted: "accepted",
     Approved: "approved",
     Declined: "declined",
+    ActionRequired: "action_required",
     Unknown: "unknown",
     NotSent: "not_sent",
     Never: "never",
     NotYet: "not_yet",
+    Disagrees: "disagrees",
+    str: "prepared",
+    StatementPage: "shown",
+    type(None): "none",
 }
 
 
-def _meaning(said: Outcome | Finding) -> tuple[str, str | None]:
+def _meaning(said: Said) -> tuple[str, str | None]:
     """What an answer is called in tags, and the reason given with it."""
     if isinstance(said, Found):
         said = said.outcome
@@ -76,6 +102,12 @@ class ObservedVault:
     @property
     def key_version(self) -> int:
         return self._vault.key_version
+
+    def seal_secret(self, secret: Secret, merchant_id: str, owner_id: str) -> bytes:
+        return self._vault.seal_secret(secret, merchant_id, owner_id)
+
+    def open_secret(self, sealed: bytes, merchant_id: str, owner_id: str) -> Secret:
+        return self._vault.open_secret(sealed, merchant_id, owner_id)
 
     def mark(self, purpose: str, text: str) -> str:
         return self._vault.mark(purpose, text)
@@ -128,8 +160,14 @@ class _ObservedProvider:
     """One provider, each question a hop; trace headers that go out while it is asked name that hop as parent."""
 
     def __init__(self, provider: Provider, watch: Watch) -> None:
-        self.name = provider.name
+        self.name, self.prepares, self.needs_card = provider.name, provider.prepares, provider.needs_card
         self._provider, self._watch = provider, watch
+
+    def takes(self, amount_minor: int, currency: str) -> bool:
+        return self._provider.takes(amount_minor, currency)
+
+    async def prepare(self, ask: Authorization) -> str | Outcome:
+        return await self._ask("prepare", ask.attempt_key, self._provider.prepare(ask))
 
     async def authorize(self, ask: Authorization) -> Outcome:
         return await self._ask("authorize", ask.attempt_key, self._provider.authorize(ask))
@@ -145,6 +183,15 @@ class _ObservedProvider:
 
     async def lookup(self, ask: Asked) -> Finding:
         return await self._ask("lookup", ask.attempt_key, self._provider.lookup(ask))
+
+    async def transfer(self, ask: TransferOrder) -> Outcome | Accepted:
+        return await self._ask("transfer", ask.attempt_key, self._provider.transfer(ask))
+
+    async def lookup_transfer(self, ask: TransferOrder) -> Finding | Accepted:
+        return await self._ask("lookup_transfer", ask.attempt_key, self._provider.lookup_transfer(ask))
+
+    async def statement(self, since: datetime | str) -> StatementPage | Unknown | NotSent | None:
+        return await self._ask("statement", "", self._provider.statement(since))
 
     async def ping(self) -> None:
         await self._provider.ping()
@@ -179,6 +226,29 @@ class _ObservedProvider:
             tags = {"provider": self.name, "operation": operation, "outcome": outcome}
             self._watch.count("provider.call", 1, **tags)
             self._watch.observe("provider.latency", took_ns / 1e6, **tags)
+
+
+class ObservedCourier:
+    """Each letter a hop; what was not heard is kept whole."""
+
+    def __init__(self, courier: Courier) -> None:
+        self._courier = courier
+        self.check = courier.check
+
+    async def send(self, letter: Letter) -> Heard:
+        flight = current.get()
+        if flight is None:
+            return await self._courier.send(letter)
+        leg, heard = flight.begin("webhook.send", event_id=letter.id), None
+        try:
+            heard = await self._courier.send(letter)
+            return heard
+        finally:
+            leg.end("ok" if heard and heard.ok else "failed")
+            if heard is not None:
+                told = {"http.status_code": heard.status, "reason": heard.error}
+                leg.tags.update((name, value) for name, value in told.items() if value is not None)
+                flight.deserving = flight.deserving or not heard.ok
 
 
 class ObservedPublisher:

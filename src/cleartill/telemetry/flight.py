@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from time import time_ns
 from typing import Any
 
-from cleartill.ports import Hop, Origin, Unit, Visit
+from cleartill.domain.attempt import AttemptKind
+from cleartill.ports import Hop, Origin, Turn, Unit, Visit
 from cleartill.telemetry.catalog import Undeclared
 from cleartill.telemetry.correlation import Context, here, in_share, new_span_id, new_trace_id
 
@@ -29,11 +30,28 @@ DESERVING = frozenset(
         "payment.needs_review",
         "refund.failed",
         "refund.in_doubt",
+        "deposit.failed",
+        "deposit.in_doubt",
+        "deposit.needs_review",
+        "withdrawal.failed",
+        "withdrawal.in_doubt",
+        "withdrawal.needs_review",
     }
 )
 """Facts whose trace is always kept."""
-OPERATIONS = {"payment.created": "payment.charge", "refund.created": "payment.refund"}
-"""The use case's span, by the first fact that its intent causes."""
+
+
+def operation_of(unit: Unit) -> str:
+    """The use case's span, as its intent tells it; "" for what is not an intent."""
+    if not unit.is_intent:
+        return ""
+    attempt = unit.attempt
+    if attempt is None:
+        return "payment.charge" if unit.payment.decline else "payment.create" if unit.expecting == 0 else "payment.fail"
+    if attempt.kind is AttemptKind.AUTHORIZE:
+        return "payment.charge" if attempt.makes else "payment.confirm"
+    return f"payment.{attempt.kind}"
+
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +110,7 @@ class Flight:
             self.dropped += 1
         return leg
 
-    def hand_over(self, unit: Unit) -> int:
+    def hand_over(self, unit: Unit | Turn) -> int:
         """Give the unit the finished hops that no unit was given yet; how many are then stored, if it is recorded."""
         known = len(self.hops)
         unit.hops = [leg for leg in self.hops[self.stored : known] if leg.end_ns]
@@ -112,8 +130,7 @@ class Flight:
             about["provider"], about["currency"] = payment.provider, payment.currency
             if card is not None:
                 about["brand"], about["bin"] = card.brand, card.bin
-        if unit.facts and not self.operation:
-            self.operation = OPERATIONS.get(unit.facts[0].type, "")
+        self.operation = self.operation or operation_of(unit)
         moved = payment if refund is None else refund
         about["amount_minor"], about["status"] = moved.amount_minor, moved.status.value
         if moved.decline is not None:

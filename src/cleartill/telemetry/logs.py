@@ -25,7 +25,7 @@ from typing import Any
 import orjson
 
 from cleartill.domain.events import Fact
-from cleartill.ports import Unit
+from cleartill.ports import Turn, Unit
 from cleartill.telemetry.flight import DESERVING, Flight
 from cleartill.telemetry.scrub import scrub
 
@@ -199,7 +199,7 @@ class Records:
         level = "error" if failed else "info"
         self._outlet.put(self._lines.line(time(), level, said, flight.trace_id, f"{flight.span_id:016x}"))
 
-    def fact(self, fact: Fact, unit: Unit) -> None:
+    def fact(self, fact: Fact, unit: Unit | Turn) -> None:
         """The line of a fact that is on disk."""
         if not self._informs or (not self._ordinary and fact.type not in DESERVING):
             return
@@ -216,7 +216,7 @@ class Records:
             "amount_minor": seen["amount_minor"],
             "currency": seen["currency"],
             "provider": seen["provider"],
-            "decline_code": seen["decline"]["code"] if seen["decline"] else None,
+            "decline_code": (seen.get("decline") or {}).get("code"),
         }
         origin = unit.origin
         said = {name: value for name, value in fields.items() if value is not None}

@@ -9,34 +9,44 @@ from dataclasses import replace
 from time import time_ns
 from typing import TypeVar
 
-from cleartill.domain.card import SealedCard
+from cleartill.domain.card import SealedCard, StoredCard
 from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Claim, ExistingClaim
 from cleartill.domain.merchant import ApiKey, Merchant
+from cleartill.domain.outcome import Declined
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
 from cleartill.ports import (
     Books,
+    Listed,
     Loaded,
+    Merchants,
     Origin,
+    PaymentQuery,
     Reads,
+    RefundQuery,
     Step,
     Till,
+    Turn,
     Unit,
     Verdict,
     Watch,
 )
-from cleartill.telemetry.edges import ObservedProviders, ObservedPublisher, ObservedVault
+from cleartill.telemetry.edges import ObservedCourier, ObservedProviders, ObservedPublisher, ObservedVault
 from cleartill.telemetry.flight import Flight, FlightDeck, Rendering, current
+from cleartill.telemetry.transfers import ObservedLedger, ObservedTransfers
 
 T = TypeVar("T")
-OnFact = Callable[[Fact, Unit], None]
+OnFact = Callable[[Fact, Unit | Turn], None]
 
 _OUTCOMES = {
     "payment.authorized": "authorized",
     "payment.captured": "captured",
     "payment.failed": "failed",
+    "payment.requires_action": "requires_action",
+    "payment.voided": "voided",
+    "payment.expired": "expired",
     "payment.in_doubt": "in_doubt",
     "refund.succeeded": "succeeded",
     "refund.failed": "failed",
@@ -46,7 +56,8 @@ _OUTCOMES = {
 
 
 def observed(till: Till, watch: Watch, flights: FlightDeck, on_fact: OnFact, trace: Rendering | None) -> Till:
-    """The till with every port watched that a payment passes. The backlog is polled, and bare: its pool is watched.
+    """The till with every port watched that a payment passes. Backlog and webhooks are polled, and bare: their pool is
+    watched.
 
     `on_fact` hears of every recorded fact; `trace` renders spans in the traces of published events.
     """
@@ -54,9 +65,13 @@ def observed(till: Till, watch: Watch, flights: FlightDeck, on_fact: OnFact, tra
         till,
         books=ObservedBooks(till.books, watch, on_fact),
         reads=ObservedReads(till.reads, watch),
+        merchants=ObservedMerchants(till.merchants),
         vault=ObservedVault(till.vault, watch),
         providers=ObservedProviders(till.providers, watch),
         publisher=ObservedPublisher(till.publisher, watch, flights, trace),
+        courier=ObservedCourier(till.courier),
+        transfers=ObservedTransfers(till.transfers, watch, on_fact),
+        ledger=ObservedLedger(till.ledger),
         watch=watch,
         flights=flights,
     )
@@ -159,7 +174,7 @@ class ObservedBooks:
         watch.observe(
             "payment.amount", payment.amount_minor, provider=provider, brand=brand, currency=currency, status=status
         )
-        if flight is not None and flight.operation == "payment.charge":
+        if flight is not None and flight.operation in ("payment.charge", "payment.confirm"):
             took_ns = time_ns() - flight.start_ns
             watch.observe("payment.latency", took_ns / 1e6, provider=provider, status=status)
             watch.observe("payment.overhead", (took_ns - flight.asked_ns) / 1e6, provider=provider, status=status)
@@ -174,6 +189,12 @@ class ObservedBooks:
 
     async def load_attempt(self, merchant_id: str, attempt_key: str) -> Loaded:
         return await _timed("books.load", "attempt", self._books.load_attempt(merchant_id, attempt_key))
+
+    async def find_attempt(self, attempt_key: str) -> Loaded:
+        return await _timed("books.load", "attempt", self._books.find_attempt(attempt_key))
+
+    async def blocked(self, merchant_id: str, fingerprint: str) -> Declined | None:
+        return await _timed("books.load", "blocked_card", self._books.blocked(merchant_id, fingerprint))
 
     async def claimed(self, claim: Claim) -> ExistingClaim | None:
         """Counts what the domain will say of a key that is taken (`ExistingClaim.replay`)."""
@@ -190,8 +211,8 @@ class ObservedBooks:
     async def card(self, merchant_id: str, card_token: str) -> SealedCard:
         return await _timed("books.load", "card", self._books.card(merchant_id, card_token))
 
-    async def add_merchant(self, merchant: Merchant, key: ApiKey, fact: Fact, origin: Origin) -> bool:
-        return await self._books.add_merchant(merchant, key, fact, origin)
+    async def erase_card(self, merchant_id: str, card_token: str, fact: Fact, origin: Origin) -> bool:
+        return await self._books.erase_card(merchant_id, card_token, fact, origin)
 
 
 class ObservedReads:
@@ -201,19 +222,44 @@ class ObservedReads:
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         return await _timed("reads.query", "payment", self._reads.payment(merchant_id, payment_id))
 
+    async def payment_at_provider(self, merchant_id: str, provider: str, provider_payment_id: str) -> Payment:
+        call = self._reads.payment_at_provider(merchant_id, provider, provider_payment_id)
+        return await _timed("reads.query", "payment", call)
+
+    async def payments(self, merchant_id: str, query: PaymentQuery) -> Listed[Payment]:
+        return await _timed("reads.query", "payments", self._reads.payments(merchant_id, query))
+
+    async def refunds(self, merchant_id: str, query: RefundQuery) -> Listed[Refund]:
+        return await _timed("reads.query", "refunds", self._reads.refunds(merchant_id, query))
+
+    async def card(self, merchant_id: str, card_token: str) -> StoredCard:
+        return await _timed("reads.query", "card", self._reads.card(merchant_id, card_token))
+
     async def refund(self, merchant_id: str, refund_id: str) -> Refund:
         return await _timed("reads.query", "refund", self._reads.refund(merchant_id, refund_id))
 
     async def timeline(self, merchant_id: str, payment_id: str) -> list[Step]:
         return await _timed("reads.query", "timeline", self._reads.timeline(merchant_id, payment_id))
 
-    async def merchant(self, merchant_id: str) -> Merchant:
-        return await _timed("reads.query", "merchant", self._reads.merchant(merchant_id))
-
-    async def api_key(self, prefix: str) -> ApiKey | None:
-        return await _timed("reads.query", "api_key", self._reads.api_key(prefix))
-
     async def outbox_oldest_s(self) -> float:
         oldest_s = await _timed("reads.query", "outbox_oldest", self._reads.outbox_oldest_s())
         self._watch.gauge("outbox.oldest_s", oldest_s)
         return oldest_s
+
+
+class ObservedMerchants:
+    """What is asked is a hop; what is changed, a few times a year, is not."""
+
+    def __init__(self, merchants: Merchants) -> None:
+        self._merchants = merchants
+        self.used = merchants.used
+        self.add, self.add_key, self.revoke_key = merchants.add, merchants.add_key, merchants.revoke_key
+
+    async def get(self, merchant_id: str) -> Merchant:
+        return await _timed("reads.query", "merchant", self._merchants.get(merchant_id))
+
+    async def key_of(self, prefix: str) -> ApiKey | None:
+        return await _timed("reads.query", "api_key", self._merchants.key_of(prefix))
+
+    async def keys(self, merchant_id: str) -> list[ApiKey]:
+        return await _timed("reads.query", "api_keys", self._merchants.keys(merchant_id))

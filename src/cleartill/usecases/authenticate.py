@@ -17,9 +17,10 @@ async def authenticate(till: Till, presented: str | None) -> Principal:
     prefix = key_prefix(presented) if presented else None
     if presented is None or prefix is None:
         raise Unauthenticated
-    stored = await till.reads.api_key(prefix)
+    stored = await till.merchants.key_of(prefix)
     digest = till.vault.mark("api-key", presented)
     same = hmac.compare_digest(stored.digest if stored else _NOBODY, digest)
     if stored is None or not same or stored.revoked_at is not None:
         raise Unauthenticated
+    till.merchants.used(stored)
     return Principal(stored.merchant_id, stored.id, frozenset(stored.scopes))

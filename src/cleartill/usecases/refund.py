@@ -1,21 +1,14 @@
 """Give back all or part of a captured payment."""
 
-import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from cleartill.domain.attempt import Attempt, AttemptKind, attempt_key
-from cleartill.domain.backoff import delay_s
-from cleartill.domain.errors import BooksUnavailable, ForbiddenStep
+from cleartill.domain.errors import ForbiddenStep
 from cleartill.domain.idempotency import Answer, Claim
-from cleartill.domain.money import parse_minor
+from cleartill.domain.money import parse_minor, plain
 from cleartill.ports import Origin, Reversal, Till, Unit
-from cleartill.usecases.attempt import RESOLVE_AFTER_S, Superseded, expiry, once, perform
-
-DECIDE_TRIES = 50
-DECIDE_PAUSE_S = 0.05
-"""At most, between two tries: some ten refunds of one payment at once get out of each other's way."""
+from cleartill.usecases.attempt import RESOLVE_AFTER_S, claim, decide, expiry, once, perform
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +29,12 @@ async def refund(till: Till, command: RefundOrder, origin: Origin, deadline: flo
     Raises NotFound, InvalidAmount, ForbiddenStep, InDoubtNow, ExceedsLeft, the idempotency refusals, and Unavailable
     if nothing was sent.
     """
-    claim = _claim(till, command)
-    return await once(till, claim, lambda: _refund(till, command, claim, origin, deadline))
+    what = [1, plain(command.amount), command.reason, command.metadata]
+    claimed = claim(till, command.merchant_id, f"refund:{command.payment_id}", command.idempotency_key, what)
+    return await once(till, claimed, lambda: decide(lambda: _refund(till, command, claimed, origin, deadline)))
 
 
-async def _refund(till: Till, command: RefundOrder, claim: Claim | None, origin: Origin, deadline: float) -> Answer:
-    """Decide, and decide again whenever the payment moved in between, so that a refund that fits gets no false no."""
-    for tries in range(DECIDE_TRIES):
-        try:
-            return await _decide(till, command, claim, origin, deadline)
-        except Superseded:
-            await asyncio.sleep(delay_s(tries, base_s=0.002, cap_s=DECIDE_PAUSE_S))
-    raise BooksUnavailable("Too many changes to this payment at once; nothing was sent")
-
-
-async def _decide(till: Till, command: RefundOrder, claim: Claim | None, origin: Origin, deadline: float) -> Answer:
+async def _refund(till: Till, command: RefundOrder, claimed: Claim | None, origin: Origin, deadline: float) -> Answer:
     payment = (await till.books.load(command.merchant_id, command.payment_id)).payment
     expecting = payment.version
     amount_minor = None if command.amount is None else parse_minor(command.amount, payment.currency)
@@ -87,23 +71,10 @@ async def _decide(till: Till, command: RefundOrder, claim: Claim | None, origin:
                 currency=made.currency,
                 expires_at=ask.expires_at,
                 refund_id=made.id,
-                claim=claim,
+                claim=claimed,
             ),
-            claim=claim,
+            claim=claimed,
             deadline=deadline,
             resolve_after_s=RESOLVE_AFTER_S,
         )
         return await perform(till, provider, intent, lambda provider: provider.refund(ask))
-
-
-def _claim(till: Till, command: RefundOrder) -> Claim | None:
-    if command.idempotency_key is None:
-        return None
-    what = [1, _plain(command.amount), command.reason, command.metadata]
-    fingerprint = till.vault.mark("idempotency", json.dumps(what, sort_keys=True))
-    return Claim(command.merchant_id, f"refund:{command.payment_id}", command.idempotency_key, fingerprint)
-
-
-def _plain(amount: str | None) -> str | None:
-    """99.90 and 99.9 are the same amount, and 100 is not 1."""
-    return amount.rstrip("0").rstrip(".") if amount and "." in amount else amount

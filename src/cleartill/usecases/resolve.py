@@ -5,8 +5,10 @@ import asyncio
 from cleartill.domain.attempt import Attempt, AttemptKind
 from cleartill.domain.errors import ForbiddenStep, ProviderUnavailable
 from cleartill.domain.outcome import Declined, Disagrees, Found, Never, NotSent, NotYet, Outcome, Unknown
+from cleartill.domain.payment import Payment
 from cleartill.ports import Inquiry, Origin, Provider, Reversal, Till
-from cleartill.usecases.attempt import expiry, review, settle
+from cleartill.usecases.attempt import expiry
+from cleartill.usecases.settle import review, settle
 
 BATCH = 64
 BUDGET_S = 4.0
@@ -32,21 +34,33 @@ async def resolve(till: Till) -> int:
 async def _resolve_one(till: Till, attempt: Attempt, origin: Origin) -> None:
     with till.flights.background("payment.resolve", origin) as here:
         deadline = till.clock.monotonic() + BUDGET_S
+        before = (await till.books.load(attempt.merchant_id, attempt.payment_id)).payment
         try:
             async with till.providers.permit(attempt.provider, deadline) as provider:
-                outcome = await _ask(till, provider, attempt, deadline)
+                outcome = await _ask(till, provider, attempt, before, deadline)
         except ProviderUnavailable:
             outcome = Unknown("provider_unavailable")
         loaded = await till.books.load_attempt(attempt.merchant_id, attempt.key)
+        if loaded.payment.provider_payment_id != before.provider_payment_id:
+            outcome = Unknown("prepared_meanwhile")  # the provider was asked about something else
         if isinstance(outcome, Disagrees):
             await review(till, loaded, f"the provider has another {outcome.about} under {attempt.key}", here)
         else:
             await settle(till, loaded, outcome, here)
 
 
-async def _ask(till: Till, provider: Provider, attempt: Attempt, deadline: float) -> Outcome | Disagrees:
+async def _ask(
+    till: Till, provider: Provider, attempt: Attempt, payment: Payment, deadline: float
+) -> Outcome | Disagrees:
     if attempt.kind is AttemptKind.AUTHORIZE:
-        asked = Inquiry(attempt.key, attempt.amount_minor, attempt.currency, attempt.expires_at)
+        asked = Inquiry(
+            attempt.key,
+            payment.id,
+            attempt.amount_minor,
+            attempt.currency,
+            attempt.expires_at,
+            payment.provider_payment_id,
+        )
         match await provider.lookup(asked):
             case Found(outcome):
                 return outcome
@@ -56,7 +70,6 @@ async def _ask(till: Till, provider: Provider, attempt: Attempt, deadline: float
                 return Declined("not_charged")
             case NotYet():
                 return Unknown("not_yet")
-    payment = (await till.books.load(attempt.merchant_id, attempt.payment_id)).payment
     if payment.provider_payment_id is None:
         raise ForbiddenStep("A payment that no provider knows has nothing to be asked again")
     again = Reversal(
@@ -66,6 +79,13 @@ async def _ask(till: Till, provider: Provider, attempt: Attempt, deadline: float
         currency=attempt.currency,
         expires_at=expiry(till, deadline),
     )
-    outcome = await getattr(provider, attempt.kind)(again)
+    said: Outcome
+    match attempt.kind:
+        case AttemptKind.CAPTURE:
+            said = await provider.capture(again)
+        case AttemptKind.REFUND:
+            said = await provider.refund(again)
+        case _:
+            said = await provider.void(again)
     # An earlier try may have reached the provider: that this one did not says nothing about it.
-    return Unknown(outcome.reason) if isinstance(outcome, NotSent) else outcome
+    return Unknown(said.reason) if isinstance(said, NotSent) else said

@@ -1,4 +1,5 @@
-"""Rotate keys: every card's data key goes under the current key-encryption key, while the service runs.
+"""Rotate keys: every card's data key goes under the current key-encryption key, and so does every webhook secret, while
+the service runs.
 
 Nothing is remembered between runs: what is left is what is not under the current version, so a run that was killed is
 simply started again, and two at once share the work.
@@ -8,6 +9,7 @@ from collections.abc import Callable
 
 from cleartill.domain.card import SealedCard
 from cleartill.domain.errors import CleartillError, Unavailable
+from cleartill.domain.webhook import Endpoint
 from cleartill.ports import Till
 
 MAX_ROUNDS = 1_000_000
@@ -26,6 +28,7 @@ async def rotate_keys(till: Till, *, batch: int = 500, progress: Callable[[int],
     for _ in range(MAX_ROUNDS):
         cards = await till.backlog.cards_not_under(till.vault.key_version, batch)
         if not cards:
+            await _reseal(till, batch)
             return done
         rewrapped, refusal = _rewrap(till, cards)
         if refusal is not None and not rewrapped:
@@ -38,6 +41,23 @@ async def rotate_keys(till: Till, *, batch: int = 500, progress: Callable[[int],
         if progress is not None:
             progress(done)
     raise Unavailable("Some cards keep being changed by somebody else; run the rotation again")
+
+
+async def _reseal(till: Till, batch: int) -> None:
+    vault = till.vault
+
+    def again(endpoint: Endpoint) -> Endpoint:
+        owner = (endpoint.merchant_id, endpoint.id)
+        old, secret = endpoint.old_secret, vault.open_secret(endpoint.secret, *owner)
+        return endpoint.resealed(
+            vault.seal_secret(secret, *owner),
+            vault.seal_secret(vault.open_secret(old, *owner), *owner) if old is not None else None,
+            vault.key_version,
+        )
+
+    for _ in range(MAX_ROUNDS):
+        if not await till.webhooks.reseal(vault.key_version, again, batch):
+            return
 
 
 def _rewrap(till: Till, cards: list[SealedCard]) -> tuple[list[tuple[SealedCard, SealedCard]], CleartillError | None]:

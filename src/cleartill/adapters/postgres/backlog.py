@@ -21,6 +21,14 @@ WHERE (merchant_id, key) IN (
 RETURNING *
 """)
 
+_LAPSED = text("""
+UPDATE transactions SET lapses_at = now() + interval '1 minute'
+WHERE (merchant_id, id) IN (
+    SELECT merchant_id, id FROM transactions WHERE lapses_at <= now() AND status = 'authorized'
+    ORDER BY lapses_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING merchant_id, id
+""")
+
 _RENEW = text("""
 UPDATE outbox_leases SET until = now() + interval '1 second' * :lease_s
 WHERE owner = :owner AND until > now() RETURNING shard, epoch
@@ -59,6 +67,12 @@ class PostgresBacklog:
         def work(connection: Connection) -> list[tuple[Attempt, Origin]]:
             due = connection.execute(_DUE, {"limit": limit}).all()
             return [(rows.attempt_from(row), Origin(**row.origin)) for row in due]
+
+        return await self._pool.run(work)
+
+    async def due_holds(self, limit: int) -> list[tuple[str, str]]:
+        def work(connection: Connection) -> list[tuple[str, str]]:
+            return [(row.merchant_id, row.id) for row in connection.execute(_LAPSED, {"limit": limit})]
 
         return await self._pool.run(work)
 

@@ -1,7 +1,8 @@
 """One transaction over a batch of units, in fixed phases.
 
     (a) lock    the payments the batch touches, in id order, skipping what another writer holds
-    (b) decide  in Python: whose version still stands, and whose attempt is still its own to call unsent
+    (b) decide  in Python: whose version still stands, whose attempt is still its own to call unsent, whose card may
+                be tried at all
     (c) claim   the survivors' idempotency keys, sorted
     (d) write   the winners, a statement for each part they carry, and commit
 
@@ -43,7 +44,8 @@ def write_batch(cursor: extensions.cursor, units: Sequence[Unit], batch_id: str)
     winners = _hopefully(cursor, units)
     if winners is None:
         cursor.execute("ROLLBACK; BEGIN")
-        winners = _claim(cursor, _decide(cursor, units, verdicts), verdicts)
+        survivors = _unblocked(cursor, _decide(cursor, units, verdicts), verdicts)
+        winners = _claim(cursor, survivors, verdicts)
         _write(cursor, "", _document(winners))
     committed_ns = time.time_ns()
     for unit in winners:
@@ -62,6 +64,7 @@ def _hopefully(cursor: extensions.cursor, units: Sequence[Unit]) -> Sequence[Uni
         for unit in units
         if unit.expecting
     ]
+    document["unblocked"] = [rows.checked_card(unit.payment) for unit in units if unit.unless_blocked]
     document["claims"] = [rows.claim_row(unit, unit.claim) for unit in units if unit.claim]
     try:
         _write(cursor, "BEGIN; ", document)
@@ -133,6 +136,23 @@ def _says_not_sent(unit: Unit) -> bool:
     return unit.attempt is not None and unit.attempt.status is AttemptStatus.NOT_SENT
 
 
+def _unblocked(cursor: extensions.cursor, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+    """Without those whose card an issuer said "never again" about."""
+    cards = [rows.checked_card(unit.payment) for unit in units if unit.unless_blocked]
+    if not cards:
+        return units
+    cursor.execute("EXECUTE blocked (%s)", (_json(cards),))
+    blocked = set(cursor)
+    survivors = []
+    for unit in units:
+        card = unit.payment.card
+        if unit.unless_blocked and card and (unit.payment.merchant_id, card.fingerprint) in blocked:
+            verdicts[unit.id] = Verdict.CARD_BLOCKED
+        else:
+            survivors.append(unit)
+    return survivors
+
+
 def _claim(cursor: extensions.cursor, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
     claims = [rows.claim_row(unit, unit.claim) for unit in units if unit.claim]
     if not claims:
@@ -167,6 +187,8 @@ def _put_payment(document: dict[str, list[dict[str, Any]]], unit: Unit) -> None:
         changed = rows.changed_payment(payment, unit.id)
         changed.update(merchant_id=payment.merchant_id, id=payment.id, expecting=unit.expecting)
         document["payments"].append(changed)
+    if unit.block and unit.block.is_hard and payment.card:
+        document["blocks"].append(rows.blocked_card(payment, unit.block))
     if refund:
         if unit.is_intent:
             document["new_refunds"].append(rows.new_refund(refund))

@@ -1,7 +1,6 @@
 """The Books port: units go to the writer, what a decision needs is loaded from the primary."""
 
-from sqlalchemy import Connection, and_, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
 from cleartill.adapters.postgres import rows, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
@@ -10,7 +9,7 @@ from cleartill.domain.card import SealedCard
 from cleartill.domain.errors import NotFound
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Answer, Claim, ExistingClaim
-from cleartill.domain.merchant import ApiKey, Merchant
+from cleartill.domain.outcome import Declined
 from cleartill.ports import Loaded, Origin, Unit, Verdict
 
 
@@ -44,6 +43,13 @@ class PostgresBooks:
         return await self._pool.run(work)
 
     async def load_attempt(self, merchant_id: str, attempt_key: str) -> Loaded:
+        a = tables.attempts.c
+        return await self._attempt(and_(a.merchant_id == merchant_id, a.key == attempt_key))
+
+    async def find_attempt(self, attempt_key: str) -> Loaded:
+        return await self._attempt(tables.attempts.c.key == attempt_key)
+
+    async def _attempt(self, which: ColumnElement[bool]) -> Loaded:
         def work(connection: Connection) -> Loaded:
             a, t, r = tables.attempts.c, tables.transactions.c, tables.refunds.c
             # One statement, so that payment, refund and attempt are of one moment.
@@ -51,7 +57,7 @@ class PostgresBooks:
                 select(tables.attempts, tables.transactions, tables.refunds)
                 .join(tables.transactions, and_(t.merchant_id == a.merchant_id, t.id == a.transaction_id))
                 .outerjoin(tables.refunds, and_(r.merchant_id == a.merchant_id, r.id == a.refund_id))
-                .where(a.merchant_id == merchant_id, a.key == attempt_key)
+                .where(which)
                 .set_label_style(rows.LABELS)
             ).one_or_none()
             if found is None:
@@ -71,7 +77,7 @@ class PostgresBooks:
         def work(connection: Connection) -> ExistingClaim | None:
             k, a, t, r = tables.idempotency_keys.c, tables.attempts.c, tables.transactions.c, tables.refunds.c
             # Once the resolver has tried, `resolve_at` lies in the future again.
-            doubted = or_(t.status == "in_doubt", r.status == "in_doubt", a.tries > 0)
+            doubted = or_(t.status.in_(("in_doubt", "requires_action")), r.status == "in_doubt", a.tries > 0)
             row = connection.execute(
                 select(
                     tables.idempotency_keys,
@@ -94,6 +100,16 @@ class PostgresBooks:
 
         return await self._pool.run(work)
 
+    async def blocked(self, merchant_id: str, fingerprint: str) -> Declined | None:
+        def work(connection: Connection) -> Declined | None:
+            b = tables.blocked_cards.c
+            said = connection.execute(
+                select(b.decline).where(b.merchant_id == merchant_id, b.fingerprint == fingerprint)
+            ).scalar_one_or_none()
+            return Declined(**said) if said else None
+
+        return await self._pool.run(work)
+
     async def card(self, merchant_id: str, card_token: str) -> SealedCard:
         def work(connection: Connection) -> SealedCard:
             c = tables.card_vault.c
@@ -106,19 +122,19 @@ class PostgresBooks:
 
         return await self._pool.run(work)
 
-    async def add_merchant(self, merchant: Merchant, key: ApiKey, fact: Fact, origin: Origin) -> bool:
+    async def erase_card(self, merchant_id: str, card_token: str, fact: Fact, origin: Origin) -> bool:
+        """The row is deleted, not marked: nothing reads its ciphertext any more. Its bytes stay in the table's file
+        until VACUUM (autovacuum) lets them be overwritten, and in WAL, replicas and backups until these are recycled;
+        there they are ciphertext under the key-encryption key of their time, and go for good with that key."""
+
         def work(connection: Connection) -> bool:
-            made = connection.execute(
-                insert(tables.merchants)
-                .values(id=merchant.id, name=merchant.name, email=merchant.email, created_at=merchant.created_at)
-                .on_conflict_do_nothing()
-                .returning(tables.merchants.c.id)
-            ).one_or_none()
-            if made is None:
-                return False
-            connection.execute(insert(tables.api_keys).values(**rows.api_key(key)))
-            connection.execute(insert(tables.audit_logs).values(**rows.audit_row(fact, origin, None)))
-            connection.execute(insert(tables.outbox).values(**rows.outbox_row(fact, origin)))
-            return True
+            c = tables.card_vault.c
+            gone = connection.execute(
+                delete(tables.card_vault).where(c.merchant_id == merchant_id, c.token == card_token)
+            ).rowcount
+            if gone:
+                connection.execute(insert(tables.audit_logs).values(**rows.audit_row(fact, origin, None)))
+                connection.execute(insert(tables.outbox).values(**rows.outbox_row(fact, origin)))
+            return bool(gone)
 
         return await self._pool.run(work)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 
 _DEAD_WITHIN_S = 5.0
 
@@ -30,6 +31,8 @@ class CommitLost(Exception):
 def kind_of(error: Exception) -> Kind:
     if isinstance(error, CommitLost):
         return Kind.UNSURE
+    if isinstance(error, NoConnectionInTime):
+        return Kind.UNAVAILABLE
     said = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(said, psycopg2.Error):
         return Kind.REJECTED

@@ -1,32 +1,31 @@
 """The Reads port: what is shown, straight from the rows."""
 
-import asyncio
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from cleartill.adapters.postgres import rows, tables
+from cleartill.adapters.postgres import lists, rows, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
+from cleartill.domain.card import CardSummary, StoredCard
 from cleartill.domain.errors import NotFound
 from cleartill.domain.events import timestamp
-from cleartill.domain.merchant import ApiKey, Merchant
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
-from cleartill.ports import Step
+from cleartill.ports import Listed, PaymentQuery, RefundQuery, Step
 
-KEY_CACHE_S = 5.0
-KEY_CACHE_MAX = 10_000
 TIMELINE_MAX = 1_000
+SAME_NAME_MAX = 100
+"""Authorizations that a provider calls by one name: the tries of one payment."""
 _TOLD = ("id", "status", "amount_minor", "currency", "decline", "needs_review")
 """What the timeline tells of a fact's object, if there is something to tell."""
 
 
 class PostgresReads:
-    def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
-        self._keys: dict[str, tuple[float, asyncio.Future[ApiKey | None]]] = {}
+    """`for_lists`: the pool that lists are read with, which may be a replica's; None: the same."""
+
+    def __init__(self, pool: ConnectionPool, for_lists: ConnectionPool | None = None) -> None:
+        self._pool, self._for_lists = pool, for_lists or pool
 
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         t = tables.transactions.c
@@ -38,9 +37,31 @@ class PostgresReads:
         query = select(tables.refunds).where(r.merchant_id == merchant_id, r.id == refund_id)
         return rows.refund_from(await self._one(query))
 
-    async def merchant(self, merchant_id: str) -> Merchant:
-        row = await self._one(select(tables.merchants).where(tables.merchants.c.id == merchant_id))
-        return Merchant(row.id, row.name, row.email, row.created_at)
+    async def payment_at_provider(self, merchant_id: str, provider: str, provider_payment_id: str) -> Payment:
+        a, t = tables.attempts.c, tables.transactions.c
+        query = (
+            select(tables.transactions)
+            .join(tables.attempts, (a.merchant_id == t.merchant_id) & (a.transaction_id == t.id))
+            .where(a.merchant_id == merchant_id, a.provider == provider, a.provider_id == provider_payment_id)
+            .where(a.kind == "authorize")
+            .limit(SAME_NAME_MAX)  # and no order: asked for the newest, PostgreSQL might walk down all payments
+        )
+        found = await self._pool.run(lambda connection: connection.execute(query).all())
+        if not found:
+            raise NotFound
+        return rows.payment_from(max(found, key=lambda row: row.id))
+
+    async def payments(self, merchant_id: str, query: PaymentQuery) -> Listed[Payment]:
+        return await self._for_lists.run(lists.payments(merchant_id, query))
+
+    async def refunds(self, merchant_id: str, query: RefundQuery) -> Listed[Refund]:
+        return await self._for_lists.run(lists.refunds(merchant_id, query))
+
+    async def card(self, merchant_id: str, card_token: str) -> StoredCard:
+        c = tables.card_vault.c
+        query = select(c.summary, c.created_at).where(c.merchant_id == merchant_id, c.token == card_token)
+        row = await self._one(query)
+        return StoredCard(CardSummary(**row.summary), row.created_at)
 
     async def _one(self, query: Any) -> Any:
         row = await self._pool.run(lambda connection: connection.execute(query).one_or_none())
@@ -73,30 +94,11 @@ class PostgresReads:
                 raise NotFound
             steps = [step for row in facts for step in _of_fact(row)]
             steps += [step for row in tried for step in _of_attempt(row)]
+            told = connection.execute(_tries_to_tell(merchant_id, payment_id)).all() if facts else []
+            steps += [_of_try(row) for row in told]
             return sorted(steps, key=lambda step: step.at)
 
         return await self._pool.run(work)
-
-    async def api_key(self, prefix: str) -> ApiKey | None:
-        """Cached for a moment, since every request asks; when the moment is over, the first to ask asks for all."""
-        now = time.monotonic()
-        until, asked = self._keys.get(prefix, (0.0, None))
-        if asked is None or until <= now:
-            if len(self._keys) >= KEY_CACHE_MAX:
-                self._keys.clear()
-            asked = asyncio.ensure_future(self._api_key(prefix))
-            asked.add_done_callback(lambda done: self._forget_failure(prefix, done))
-            self._keys[prefix] = (now + KEY_CACHE_S, asked)
-        return asked.result() if asked.done() else await asyncio.shield(asked)
-
-    async def _api_key(self, prefix: str) -> ApiKey | None:
-        query = select(tables.api_keys).where(tables.api_keys.c.prefix == prefix)
-        row = await self._pool.run(lambda connection: connection.execute(query).one_or_none())
-        return rows.api_key_from(row) if row else None
-
-    def _forget_failure(self, prefix: str, done: "asyncio.Future[ApiKey | None]") -> None:
-        if (done.cancelled() or done.exception()) and self._keys.get(prefix, (0.0, None))[1] is done:
-            del self._keys[prefix]
 
     async def outbox_oldest_s(self) -> float:
         waiting = tables.outbox.c.published_at.is_(None)
@@ -108,6 +110,36 @@ class PostgresReads:
 
     async def ping(self) -> None:
         await self._pool.run(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
+
+
+def _tries_to_tell(merchant_id: str, payment_id: str) -> Any:
+    """Tries of the deliveries of a payment's events, found by endpoint and event."""
+    e, o = tables.webhook_endpoints.c, tables.outbox.c
+    d, a = tables.webhook_deliveries.c, tables.webhook_attempts.c
+    return (
+        select(tables.webhook_attempts, d.endpoint_id, d.event_id, d.type, d.seq)
+        .join(tables.webhook_deliveries, (d.merchant_id == a.merchant_id) & (d.id == a.delivery_id))
+        .join(tables.webhook_endpoints, (e.merchant_id == d.merchant_id) & (e.id == d.endpoint_id))
+        .join(tables.outbox, (o.merchant_id == d.merchant_id) & (d.event_id == o.event["id"].astext))
+        .where(e.merchant_id == merchant_id, o.merchant_id == merchant_id, o.subject_id == payment_id)
+        .order_by(a.at)
+        .limit(TIMELINE_MAX)
+    )
+
+
+def _of_try(row: Any) -> Step:
+    heard = row.status is not None and 200 <= row.status < 300
+    details = {
+        "event_id": row.event_id,
+        "seq": row.seq,
+        "delivery_id": row.delivery_id,
+        "endpoint_id": row.endpoint_id,
+        "attempt": row.number,
+        "status": row.status,
+        "error": row.error,
+    }
+    outcome = "delivered" if heard else "failed"
+    return Step(at=row.at, name=f"{row.type} → webhook", outcome=outcome, duration_ms=row.latency_ms, details=details)
 
 
 def _of_fact(row: Any) -> list[Step]:

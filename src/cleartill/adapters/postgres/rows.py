@@ -11,7 +11,6 @@ from cleartill.domain.attempt import Attempt, AttemptKind, AttemptStatus
 from cleartill.domain.card import CardSummary, SealedCard
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Claim
-from cleartill.domain.merchant import ApiKey, Scope
 from cleartill.domain.outcome import Declined
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
@@ -19,7 +18,7 @@ from cleartill.domain.states import PaymentStatus, RefundStatus
 from cleartill.ports import Hop, Origin, Unit
 
 SHARDS = 16
-_AUDITED = ("id", "status", "provider", "currency", "amount_minor", "decline", "needs_review")
+_AUDITED = ("id", "status", "provider", "currency", "amount_minor", "decline", "needs_review", "last4")
 
 
 def shard(subject_id: str) -> int:
@@ -39,6 +38,10 @@ def changed_payment(payment: Payment, unit_id: str) -> dict[str, Any]:
         "card": payment.card,
         "decline": payment.decline,
         "needs_review": payment.needs_review,
+        "lapses_at": payment.lapses_at,
+        "action": payment.action,
+        "attempt_count": payment.attempt_count,
+        "provider": payment.provider,
         "version": payment.version,
         "seq": payment.seq,
         "unit_id": unit_id,
@@ -54,7 +57,6 @@ def new_payment(payment: Payment, unit_id: str) -> dict[str, Any]:
         "currency": payment.currency,
         "payment_method": payment.payment_method,
         "capture_method": payment.capture_method,
-        "provider": payment.provider,
         "order_id": payment.order_id,
         "customer_email": payment.customer_email,
         "description": payment.description,
@@ -103,6 +105,7 @@ def new_attempt(attempt: Attempt, unit: Unit) -> dict[str, Any]:
         "amount_minor": attempt.amount_minor,
         "currency": attempt.currency,
         "status": attempt.status,
+        "reverts_to": attempt.reverts_to,
         "claim": attempt.claim,
         "origin": unit.origin,
         "opened_by": unit.id,
@@ -145,6 +148,15 @@ def claim_row(unit: Unit, claim: Claim) -> dict[str, Any]:
         "refund_id": unit.refund.id if unit.refund else None,
         "attempt_key": unit.attempt.key if unit.attempt else None,
     }
+
+
+def checked_card(payment: Payment) -> dict[str, Any]:
+    assert payment.card is not None
+    return {"merchant_id": payment.merchant_id, "fingerprint": payment.card.fingerprint}
+
+
+def blocked_card(payment: Payment, decline: Declined) -> dict[str, Any]:
+    return {**checked_card(payment), "decline": decline, "transaction_id": payment.id}
 
 
 def audit_row(fact: Fact, origin: Origin, hops: list[dict[str, Any]] | None) -> dict[str, Any]:
@@ -209,6 +221,9 @@ def payment_from(row: Any) -> Payment:
         description=row.description,
         metadata=row.metadata,
         needs_review=row.needs_review,
+        lapses_at=row.lapses_at,
+        action=row.action,
+        attempt_count=row.attempt_count,
         version=row.version,
         seq=row.seq,
     )
@@ -246,6 +261,7 @@ def attempt_from(row: Any) -> Attempt:
         currency=row.currency,
         expires_at=row.expires_at,
         refund_id=row.refund_id,
+        reverts_to=PaymentStatus(row.reverts_to) if row.reverts_to else None,
         claim=Claim(**row.claim) if row.claim else None,
         status=AttemptStatus(row.status),
         reason=row.reason,
@@ -257,32 +273,6 @@ def attempt_from(row: Any) -> Attempt:
 
 def sealed_from(row: Any) -> SealedCard:
     return SealedCard(row.token, row.merchant_id, row.key_version, bytes(row.sealed), CardSummary(**row.summary))
-
-
-def api_key(key: ApiKey) -> dict[str, Any]:
-    return {
-        "merchant_id": key.merchant_id,
-        "id": key.id,
-        "prefix": key.prefix,
-        "digest": key.digest,
-        "scopes": [str(scope) for scope in key.scopes],
-        "name": key.name,
-        "created_at": key.created_at,
-        "revoked_at": key.revoked_at,
-    }
-
-
-def api_key_from(row: Any) -> ApiKey:
-    return ApiKey(
-        id=row.id,
-        merchant_id=row.merchant_id,
-        prefix=row.prefix,
-        digest=row.digest,
-        scopes=tuple(Scope(scope) for scope in row.scopes),
-        name=row.name,
-        created_at=row.created_at,
-        revoked_at=row.revoked_at,
-    )
 
 
 LABELS = SelectLabelStyle.LABEL_STYLE_TABLENAME_PLUS_COL

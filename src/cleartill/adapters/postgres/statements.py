@@ -36,14 +36,22 @@ FOR NO KEY UPDATE OF a
 """
 """Which attempts no resolver has taken over, and none will until we commit."""
 
+BLOCKED = """
+SELECT b.merchant_id, b.fingerprint
+FROM jsonb_to_recordset(%(cards)s::jsonb) AS r (merchant_id text, fingerprint text)
+JOIN blocked_cards b USING (merchant_id, fingerprint)
+"""
+"""Which of these cards an issuer said "never again" about."""
+
 _CHANGED = (
     "status text, amount_captured_minor bigint, amount_refunded_minor bigint, refund_reserved_minor bigint, "
     "refund_count integer, provider_payment_id text, bank_reference text, card jsonb, decline jsonb, "
-    "needs_review text, version integer, seq integer, unit_id text, updated_at timestamptz"
+    "needs_review text, lapses_at timestamptz, action jsonb, attempt_count integer, provider text, version integer, "
+    "seq integer, unit_id text, updated_at timestamptz"
 )
 _PAYMENT = (
     "merchant_id text, id text, amount_minor bigint, currency text, payment_method text, capture_method text, "
-    "provider text, order_id jsonb, customer_email text, description text, metadata jsonb, trace_id text, "
+    "order_id jsonb, customer_email text, description text, metadata jsonb, trace_id text, "
     f"created_at timestamptz, {_CHANGED}"
 )
 _REFUND_CHANGED = (
@@ -56,7 +64,7 @@ _REFUND = (
 )
 _ATTEMPT = (
     "merchant_id text, key text, transaction_id text, refund_id text, kind text, provider text, amount_minor bigint, "
-    "currency text, status text, claim jsonb, origin jsonb, opened_by text, expires_at timestamptz"
+    "currency text, status text, reverts_to text, claim jsonb, origin jsonb, opened_by text, expires_at timestamptz"
 )
 _SETTLED = (
     "merchant_id text, key text, status text, reason text, provider_id text, network_code text, unit_id text, "
@@ -101,6 +109,7 @@ PARTS = {
         JOIN transactions t USING (merchant_id, id, version)
         ORDER BY t.merchant_id, t.id FOR NO KEY UPDATE OF t SKIP LOCKED"""),
     "claims": _each(CLAIM % {"claims": "$1"}),
+    "unblocked": f"SELECT 1 / (count(*) = 0)::integer FROM ({BLOCKED % {'cards': '$1'}}) AS blocked",
     "cards": f"""
         INSERT INTO card_vault (merchant_id, token, key_version, sealed, summary)
         SELECT merchant_id, token, key_version, decode(sealed, 'base64'), summary
@@ -135,6 +144,11 @@ PARTS = {
         DELETE FROM idempotency_keys t
         USING jsonb_to_recordset($1) AS r (merchant_id text, scope text, key text)
         WHERE t.merchant_id = r.merchant_id AND t.scope = r.scope AND t.key = r.key AND t.answer_status IS NULL""",
+    "blocks": """
+        INSERT INTO blocked_cards (merchant_id, fingerprint, decline, transaction_id)
+        SELECT merchant_id, fingerprint, decline, transaction_id
+        FROM jsonb_to_recordset($1) AS r (merchant_id text, fingerprint text, decline jsonb, transaction_id text)
+        ORDER BY merchant_id, fingerprint ON CONFLICT DO NOTHING""",
     "ledger": f"""
         WITH entries AS ({_insert("ledger_entries", _LEDGER)} RETURNING merchant_id, account, currency, amount_minor)
         INSERT INTO ledger_pending (merchant_id, account, currency, amount_minor)
@@ -142,8 +156,8 @@ PARTS = {
     "audit": _insert("audit_logs", _AUDIT),
     "outbox": _insert("outbox", _OUTBOX),
 }
-"""What a batch can carry, each part one statement over its rows, in the order they are written. (The first two are for
-the hopeful: see batch.)"""
+"""What a batch can carry, each part one statement over its rows, in the order they are written. (The first three are
+for the hopeful: see batch.)"""
 
 # A plan is kept for a moment (writer.PLAN_KEPT_S): planning each batch cost more than its work, and a plan made while
 # the tables were small and kept for ever went through the whole of `attempts_pkey` for each batch (512 payments/s fell
@@ -156,6 +170,7 @@ PREPARE = (
     "SET enable_mergejoin = off",
     "PREPARE lock_batch (text[], text[]) AS " + LOCK % {"merchants": "$1", "ids": "$2"},
     "PREPARE claim_batch (jsonb) AS " + CLAIM % {"claims": "$1"},
+    "PREPARE blocked (jsonb) AS " + BLOCKED % {"cards": "$1"},
     "PREPARE untouched (text[], text[]) AS " + UNTOUCHED % {"merchants": "$1", "keys": "$2"},
     *(f"PREPARE write_{part} (jsonb) AS {statement}" for part, statement in PARTS.items()),
 )

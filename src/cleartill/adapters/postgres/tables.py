@@ -1,29 +1,23 @@
 """What the migrations made, for SQLAlchemy Core. A test holds these against a migrated database."""
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
-    Column,
-    DateTime,
+    Boolean,
+    Double,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
-    Table,
     Text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-metadata = MetaData()
-_TIME = DateTime(timezone=True)
+from cleartill.adapters.postgres.schema import TIME as _TIME
+from cleartill.adapters.postgres.schema import metadata as metadata
+from cleartill.adapters.postgres.schema import table as _table
+from cleartill.adapters.postgres.transfer_tables import balances as balances
+from cleartill.adapters.postgres.transfer_tables import transfers as transfers
 
-
-def _table(name: str, /, **columns: Any) -> Table:
-    return Table(name, metadata, *(Column(column, kind) for column, kind in columns.items()))
-
-
-merchants = _table("merchants", id=Text, name=Text, email=Text, settings=JSONB, created_at=_TIME)
+merchants = _table("merchants", id=Text, name=Text, email=Text, settings=JSONB, created_at=_TIME, seq=Integer)
 
 api_keys = _table(
     "api_keys",
@@ -35,6 +29,11 @@ api_keys = _table(
     name=Text,
     created_at=_TIME,
     revoked_at=_TIME,
+    last_used_at=_TIME,
+)
+
+blocked_cards = _table(
+    "blocked_cards", merchant_id=Text, fingerprint=Text, decline=JSONB, transaction_id=Text, created_at=_TIME
 )
 
 card_vault = _table(
@@ -76,6 +75,10 @@ transactions = _table(
     unit_id=Text,
     created_at=_TIME,
     updated_at=_TIME,
+    lapses_at=_TIME,
+    action=JSONB,
+    attempt_count=Integer,
+    last4=Text,
 )
 
 refunds = _table(
@@ -137,6 +140,7 @@ attempts = _table(
     resolve_at=_TIME,
     created_at=_TIME,
     settled_at=_TIME,
+    reverts_to=Text,
 )
 
 ledger_entries = _table(
@@ -184,3 +188,92 @@ outbox = _table(
 )
 
 outbox_leases = _table("outbox_leases", shard=SmallInteger, owner=Text, epoch=BigInteger, until=_TIME)
+
+webhook_endpoints = _table(
+    "webhook_endpoints",
+    merchant_id=Text,
+    id=Text,
+    url=Text,
+    event_types=ARRAY(Text),
+    description=Text,
+    secret=LargeBinary,
+    old_secret=LargeBinary,
+    old_secret_until=_TIME,
+    key_version=Integer,
+    failing_since=_TIME,
+    disabled_at=_TIME,
+    disabled_reason=Text,
+    deleted_at=_TIME,
+    seq=Integer,
+    created_at=_TIME,
+    updated_at=_TIME,
+)
+
+webhook_wanted = _table("webhook_wanted", number=BigInteger, merchant_id=Text, subject_id=Text, seq=Integer)
+
+webhook_deliveries = _table(
+    "webhook_deliveries",
+    merchant_id=Text,
+    id=Text,
+    endpoint_id=Text,
+    event_id=Text,
+    type=Text,
+    subject_id=Text,
+    seq=Integer,
+    event=JSONB,
+    status=Text,
+    tries=Integer,
+    attempts=Integer,
+    epoch=BigInteger,
+    claimed=Boolean,
+    next_at=_TIME,
+    created_at=_TIME,
+    delivered_at=_TIME,
+)
+
+webhook_attempts = _table(
+    "webhook_attempts",
+    merchant_id=Text,
+    delivery_id=Text,
+    number=Integer,
+    at=_TIME,
+    status=SmallInteger,
+    error=Text,
+    latency_ms=Double,
+    answer=Text,
+)
+
+reconcile_lease = _table(
+    "reconcile_lease", one=SmallInteger, owner=Text, run=BigInteger, until=_TIME, ended_at=_TIME, resume_from=_TIME
+)
+
+statement_lines = _table(
+    "statement_lines",
+    run=BigInteger,
+    provider=Text,
+    reference=Text,
+    kind=Text,
+    done=Text,
+    amount_minor=BigInteger,
+    currency=Text,
+    at=_TIME,
+    times=Integer,
+    place=BigInteger,
+)
+
+discrepancies = _table(
+    "discrepancies",
+    kind=Text,
+    merchant_id=Text,
+    reference=Text,
+    id=Text,
+    subject_id=Text,
+    details=Text,
+    run=BigInteger,
+    last_run=BigInteger,
+    found_at=_TIME,
+    reviewed_at=_TIME,
+    resolved_at=_TIME,
+)
+
+reconciliations = _table("reconciliations", run=BigInteger, clean=Boolean, report=JSONB, ended_at=_TIME)
