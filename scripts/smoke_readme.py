@@ -29,6 +29,8 @@ EXPECTED: dict[str, Callable[[str], bool]] = {
     "challenge": lambda out: '"amount_minor":6000' in out,
     "challenge-met": lambda out: '"status":"captured"' in out,
     "lists": lambda out: '"order_id":4712' in out and '"has_more":' in out,
+    "deposit": lambda out: '"amount_minor":50000' in out and '"currency":"USD"' in out,
+    "webhook": lambda out: '"url":"https://shop.example/hooks"' in out,
 }
 PATIENT = ("doubt-resolved", "challenge-met")
 """Blocks that look at what comes by itself."""

@@ -17,12 +17,18 @@ from cleartill.embedded.scratch import free_port, scratch_dir
 from cleartill.embedded.valkey import EmbeddedValkey
 
 WITHOUT_IO = {"domain", "usecases", "api", "telemetry", "providers"}
+# Only what is not empty: to truncate all the tables takes 60 ms, for each test.
 _CLEAN = """
 SET session_replication_role = replica;
-TRUNCATE merchants, api_keys, card_vault, transactions, refunds, idempotency_keys, attempts, ledger_entries,
-    ledger_pending, audit_logs, outbox, blocked_cards,
-    balances, transfers, webhook_endpoints, webhook_wanted, webhook_deliveries, webhook_attempts,
-    statement_lines, discrepancies, reconciliations;
+DO $$
+DECLARE name text; filled boolean;
+BEGIN
+    FOR name IN SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public'
+        AND tablename NOT IN ('alembic_version', 'outbox_leases', 'reconcile_lease') LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO filled;
+        IF filled THEN EXECUTE 'TRUNCATE ' || name || ' CASCADE'; END IF;
+    END LOOP;
+END $$;
 UPDATE outbox_leases SET owner = '', epoch = 0, until = '-infinity';
 UPDATE reconcile_lease SET owner = '', run = 0, until = '-infinity', ended_at = now(), resume_from = NULL;
 """
