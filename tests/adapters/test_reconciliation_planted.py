@@ -150,10 +150,18 @@ async def test_in_our_own_books(books: Audited, what: str) -> None:
     assert marked == {report.listed[0].subject_id} & there
 
 
-async def test_a_merchants_facts_are_counted_too(books: Audited) -> None:
-    books.rows("INSERT INTO merchants VALUES ('mer_0', 'Planted', 'p@merchant.example', '{}', now(), 2)")
+MERCHANT_ROW = "INSERT INTO merchants VALUES ('mer_0', 'Planted', 'p@merchant.example', '{{}}', now(), {seq})"
+ENDPOINT = (
+    "INSERT INTO webhook_endpoints (merchant_id, id, url, event_types, secret, key_version, seq, created_at, "
+    "updated_at) VALUES ('mer_0', 'whe_0', 'https://a.example', '{}', '', 1, 1, now(), now())"
+)
+
+
+async def test_the_facts_of_merchants_and_of_their_endpoints_are_counted_too(books: Audited) -> None:
+    books.rows(MERCHANT_ROW.format(seq=2))
+    books.rows(ENDPOINT)
     found = (await books.reconcile()).listed
-    assert [(one.kind, one.subject_id) for one in found] == [(Kind.SEQ_GAP, "mer_0")]
+    assert {(one.kind, one.subject_id) for one in found} == {(Kind.SEQ_GAP, "mer_0"), (Kind.SEQ_GAP, "whe_0")}
 
 
 def test_every_kind_is_planted() -> None:
