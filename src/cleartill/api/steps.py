@@ -1,5 +1,6 @@
 """The steps of a payment that was created: confirm, capture, void, fail."""
 
+from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import APIRouter
@@ -17,6 +18,7 @@ from cleartill.api.fields import Amount
 from cleartill.api.orders import CARD, CardData, CardToken
 from cleartill.api.payments import UNDECIDED, PaymentId, payment_answers
 from cleartill.api.route import LeanRoute, send_answer
+from cleartill.domain.idempotency import Answer
 from cleartill.domain.merchant import Scope
 from cleartill.usecases.capture import Capture, capture
 from cleartill.usecases.confirm import Confirmation, confirm
@@ -72,7 +74,7 @@ async def confirm_payment(request: Request, id: PaymentId) -> Response:
     command = Confirmation(merchant_id, id, card, body.card_token, key)
     here, till = arrival(request), desk(request).till
     work = confirm(till, command, here.origin(), here.deadline)
-    return send_answer(await desk(request).carry_out(here.visit, work))
+    return await _answered(request, work)
 
 
 @router.post(
@@ -87,7 +89,7 @@ async def capture_payment(request: Request, id: PaymentId) -> Response:
     body = await read_body(request, CaptureBody, may_be_absent=True)
     here, till = arrival(request), desk(request).till
     work = capture(till, Capture(merchant_id, id, body.amount, key), here.origin(), here.deadline)
-    return send_answer(await desk(request).carry_out(here.visit, work))
+    return await _answered(request, work)
 
 
 @router.post(
@@ -102,7 +104,7 @@ async def void_payment(request: Request, id: PaymentId) -> Response:
     await read_body(request, NothingBody, may_be_absent=True)
     here, till = arrival(request), desk(request).till
     work = void(till, Void(merchant_id, id, key), here.origin(), here.deadline)
-    return send_answer(await desk(request).carry_out(here.visit, work))
+    return await _answered(request, work)
 
 
 @router.post(
@@ -117,7 +119,7 @@ async def fail_payment(request: Request, id: PaymentId) -> Response:
     await read_body(request, NothingBody, may_be_absent=True)
     here, till = arrival(request), desk(request).till
     work = fail(till, Failure(merchant_id, id, key), here.origin(), here.deadline)
-    return send_answer(await desk(request).carry_out(here.visit, work))
+    return await _answered(request, work)
 
 
 async def _entered(request: Request, id: str) -> tuple[str, str | None]:
@@ -125,3 +127,7 @@ async def _entered(request: Request, id: str) -> tuple[str, str | None]:
     principal = await identify(request, Scope.PAYMENTS_WRITE)
     about(request, id)
     return principal.merchant_id, idempotency.idempotency_key(request)
+
+
+async def _answered(request: Request, work: Coroutine[Any, Any, Answer]) -> Response:
+    return send_answer(await desk(request).carry_out(arrival(request).visit, work))
