@@ -59,7 +59,8 @@ class Notes:
     def gauge(self, name: str, value: float, **tags: str) -> None:
         self.gauges[name] = value
 
-    def observe(self, name: str, value: float, **tags: str) -> None: ...
+    def observe(self, name: str, value: float, **tags: str) -> None:
+        self.gauges[name] = value
 
     def of(self, name: str) -> list[str]:
         return [what for counted, what in self.counted if counted == name]

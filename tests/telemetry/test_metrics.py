@@ -69,7 +69,8 @@ async def test_a_captured_payment(stage: Any) -> None:
     assert heard.tags_of("provider.call") == [["provider:bank", "operation:authorize", "outcome:approved"]]
     assert heard.tags_of("http.request") == [["route:POST /api/v1/payments/process", "status:201"]]
     assert {name for _, name, _, _ in heard.said} == {
-        "payment.count", "payment.amount", "payment.latency", "payment.overhead", "provider.call", "provider.latency",
+        "payment.count", "payment.decided", "payment.amount", "payment.latency", "payment.overhead", "provider.call",
+        "provider.latency",
         "books.wait", "vault.latency", "http.request", "http.request.latency",
     }  # fmt: skip
     values = {name: value for _, name, value, _ in heard.said}
@@ -153,7 +154,7 @@ async def test_published_events_are_counted_by_type(stage: Any) -> None:
     stage.publisher.fails = {2}
     rows = [OutboxRow("m", "pay_1", seq, b"{}", f"payment.{seq}", None) for seq in (1, 2)]
     await stage.till.publisher.publish(rows)
-    assert stage.heard.tags_of("outbox.published") == [["type:payment.1"]]
+    assert stage.heard.tags_of("outbox.published") == [["type:payment.1", "in_time:yes"]]
 
 
 async def test_background_work_is_counted_by_its_end(stage: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cleartill.domain.outcome import ActionRequired, Approved, Disagrees, Finding, Found, Never, NotSent, Outcome
 from cleartill.ports import Asked, Authorization, Inquiry, Provider, Reversal
-from cleartill.telemetry.edges import _MEANINGS, ObservedProviders
+from cleartill.telemetry.edges import MEANINGS, ObservedProviders
 from fakes.world import FakeWatch
 
 SOON = datetime(2030, 1, 1, tzinfo=UTC)
@@ -68,4 +68,4 @@ async def test_what_a_provider_is_like_can_be_seen() -> None:
 
 
 def test_every_answer_has_a_meaning() -> None:
-    assert {*get_args(Outcome), *get_args(Finding), str} - {Found} <= _MEANINGS.keys()
+    assert {*get_args(Outcome), *get_args(Finding), str} - {Found} <= MEANINGS.keys()

@@ -32,7 +32,7 @@ from cleartill.domain.outcome import (
     Outcome,
     Unknown,
 )
-from cleartill.ports import Breakers, Clock, Watch
+from cleartill.ports import Breakers, Clock, Refusal, Watch
 
 NEVER_S = 1e9
 """pybreaker's reset timeout: the circuit half-opens by the monotonic clock instead."""
@@ -124,7 +124,7 @@ class Circuit(pybreaker.CircuitBreakerListener):
             self._until = self._clock.monotonic() + self._open_s
         self._watch.count("breaker.transition", provider=self._name, to=new_state.name.replace("-", "_"))
 
-    def refusal(self, reason: str, retry_after_s: float = 0.0) -> ProviderUnavailable:
+    def refusal(self, reason: Refusal, retry_after_s: float = 0.0) -> ProviderUnavailable:
         self._watch.count("guard.rejected", provider=self._name, reason=reason)
         refusal = ProviderUnavailable("The provider cannot be asked now; nothing was sent")
         refusal.retry_after_s = max(1, math.ceil(retry_after_s))

@@ -187,7 +187,7 @@ class Guard:
         while not self._closing:
             for name, gate in self._gates.items():
                 self._watch.gauge("breaker.state", STATES[gate.circuit.state], provider=name)
-                self._watch.gauge("guard.inflight", gate.bulkhead.taken, provider=name)
+                self._watch.observe("guard.inflight", gate.bulkhead.taken, provider=name)
                 try:
                     if self._breakers:
                         await gate.circuit.share(self._breakers)

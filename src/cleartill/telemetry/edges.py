@@ -1,12 +1,11 @@
-"""The wrappers around the ports that lead outside: vault, providers, publisher."""
+"""The wrappers around the ports that a card passes on its way outside: vault and providers."""
 
-from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from time import time_ns
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cleartill.domain.card import Card, SealedCard, Secret
 from cleartill.domain.errors import CleartillError
@@ -24,32 +23,30 @@ from cleartill.domain.outcome import (
     Outcome,
     Unknown,
 )
-from cleartill.domain.webhook import Heard
 from cleartill.ports import (
     Asked,
     Authorization,
-    Courier,
-    Flights,
-    Letter,
-    OutboxRow,
     Provider,
     Providers,
-    Published,
-    Publisher,
     Reversal,
     StatementPage,
     TransferOrder,
     Vault,
     Watch,
 )
-from cleartill.telemetry.correlation import Context, from_traceparent, here
-from cleartill.telemetry.flight import Flight, Leg, Rendering, current
+from cleartill.telemetry.correlation import here
+from cleartill.telemetry.flight import Leg, current
 from cleartill.telemetry.scrub import clean
 
 Said = Outcome | Accepted | Finding | StatementPage | str | None
 T = TypeVar("T", bound=Said)
+Operation = Literal[
+    "prepare", "authorize", "capture", "void", "refund", "lookup", "transfer", "lookup_transfer", "statement"
+]
+CUT_OFF = "cut_off"
+"""The outcome of a question that was given up before its answer."""
 
-_MEANINGS: dict[type[object], str] = {
+MEANINGS: dict[type[object], str] = {
     Accepted: "accepted",
     Approved: "approved",
     Declined: "declined",
@@ -69,7 +66,7 @@ def _meaning(said: Said) -> tuple[str, str | None]:
     """What an answer is called in tags, and the reason given with it."""
     if isinstance(said, Found):
         said = said.outcome
-    return _MEANINGS[type(said)], said.reason if isinstance(said, Unknown | NotSent) else None
+    return MEANINGS[type(said)], said.reason if isinstance(said, Unknown | NotSent) else None
 
 
 class ObservedVault:
@@ -196,7 +193,7 @@ class _ObservedProvider:
     async def ping(self) -> None:
         await self._provider.ping()
 
-    async def _ask(self, operation: str, attempt_key: str, call: Awaitable[T]) -> T:
+    async def _ask(self, operation: Operation, attempt_key: str, call: Awaitable[T]) -> T:
         flight = current.get()
         if flight is None:
             leg, located = Leg("provider.call", time_ns()), None
@@ -209,8 +206,8 @@ class _ObservedProvider:
                 attempt=flight.calls,
                 attempt_key=attempt_key,
             )
-            located = here.set((flight.trace_id, f"{leg.span_id:016x}", flight.keep))
-        outcome, reason = "cut_off", None
+            located = here.set(flight.spot(leg.span_id))
+        outcome, reason = CUT_OFF, None
         try:
             said = await call
             outcome, reason = _meaning(said)
@@ -226,73 +223,3 @@ class _ObservedProvider:
             tags = {"provider": self.name, "operation": operation, "outcome": outcome}
             self._watch.count("provider.call", 1, **tags)
             self._watch.observe("provider.latency", took_ns / 1e6, **tags)
-
-
-class ObservedCourier:
-    """Each letter a hop; what was not heard is kept whole."""
-
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
-        self.check = courier.check
-
-    async def send(self, letter: Letter) -> Heard:
-        flight = current.get()
-        if flight is None:
-            return await self._courier.send(letter)
-        leg, heard = flight.begin("webhook.send", event_id=letter.id), None
-        try:
-            heard = await self._courier.send(letter)
-            return heard
-        finally:
-            leg.end("ok" if heard and heard.ok else "failed")
-            if heard is not None:
-                told = {"http.status_code": heard.status, "reason": heard.error}
-                leg.tags.update((name, value) for name, value in told.items() if value is not None)
-                flight.deserving = flight.deserving or not heard.ok
-
-
-class ObservedPublisher:
-    """Publishing is one piece of work, and each event of it a span in the trace of the work that caused it.
-
-    `trace` renders spans; without it only counts are made. A round that left events behind is kept.
-    """
-
-    def __init__(self, publisher: Publisher, watch: Watch, flights: Flights, trace: Rendering | None) -> None:
-        self._publisher, self._watch, self._flights, self._trace = publisher, watch, flights, trace
-
-    async def publish(self, rows: Sequence[OutboxRow]) -> list[Published]:
-        with self._flights.background("outbox.publish"):
-            flight = current.get()
-            assert flight is not None
-            flight.about["events"] = len(rows)
-            reports = await self._publisher.publish(rows)
-            flight.about["published"] = len(reports)
-            flight.deserving = len(reports) < len(rows)
-            flight.end_ns = time_ns()
-        for kind, number in Counter(report.row.type for report in reports).items():
-            self._watch.count("outbox.published", number, type=kind)
-        if self._trace is not None:
-            for report in reports:
-                context = from_traceparent(report.row.traceparent)
-                if context is not None and context.keep:
-                    self._trace(_produced(report, context, flight))
-        return reports
-
-    async def ping(self) -> None:
-        await self._publisher.ping()
-
-
-def _produced(report: Published, context: Context, batch: Flight) -> Flight:
-    """The flight of one event, over the time its batch took."""
-    flight = Flight("kafka.produce", context, 1.0)
-    flight.start_ns, flight.end_ns = batch.start_ns, batch.end_ns
-    row = report.row
-    flight.about = {
-        "event": row.type,
-        "sequence": row.seq,
-        "merchant_id": row.merchant_id,
-        "payment_id": row.subject_id,
-        "partition": report.partition,
-        "offset": report.offset,
-    }
-    return flight

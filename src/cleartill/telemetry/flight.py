@@ -17,7 +17,7 @@ from typing import Any
 from cleartill.domain.attempt import AttemptKind
 from cleartill.ports import Hop, Origin, Turn, Unit, Visit
 from cleartill.telemetry.catalog import Undeclared
-from cleartill.telemetry.correlation import Context, here, in_share, new_span_id, new_trace_id
+from cleartill.telemetry.correlation import Context, Spot, here, in_share, new_span_id, new_trace_id
 
 MAX_HOPS = 200
 """More are counted, not kept: a runaway loop must not eat the memory."""
@@ -58,10 +58,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Leg(Hop):
-    """A hop that knows its span, and its parent's (0: the operation's)."""
+    """A hop that knows its span, and its parent's (0: the operation's). `in_sql`: a statement carried its id."""
 
     span_id: int = 0
     parent_id: int = 0
+    in_sql: bool = False
 
     def end(self, outcome: str = "ok") -> int:
         """Ends it; how long it took, in nanoseconds."""
@@ -74,12 +75,12 @@ class Flight:
     `asked_ns`: time spent waiting for providers; `stored`: how many hops the books have got already."""
 
     __slots__ = (
-        "about", "actor", "asked_ns", "calls", "deserving", "dropped", "end_ns", "error", "hops", "keep", "name",
-        "operation", "parent_id", "span_id", "start_ns", "status", "stored", "trace_id", "visit",
+        "about", "actor", "asked_ns", "calls", "context", "deserving", "dropped", "end_ns", "error", "hops", "keep",
+        "name", "operation", "parent_id", "span_id", "start_ns", "status", "stored", "trace_id", "visit",
     )  # fmt: skip
 
     def __init__(self, name: str, context: Context | None, share: float, actor: str = "") -> None:
-        self.name, self.actor = name, actor
+        self.name, self.actor, self.context = name, actor, context
         self.trace_id = context.trace_id if context else new_trace_id()
         self.parent_id = int(context.parent_id, 16) if context else 0
         said = context.keep if context else None
@@ -96,6 +97,10 @@ class Flight:
     @property
     def origin(self) -> Origin:
         return Origin(self.actor, "", self.trace_id, f"{self.span_id:016x}", self.keep)
+
+    def spot(self, span_id: int) -> Spot:
+        """Where work under one of its spans is: for `correlation.here`."""
+        return self.trace_id, f"{span_id:016x}", self.keep, self.context.tracestate if self.context else ""
 
     @property
     def outcome(self) -> str:
@@ -157,6 +162,8 @@ class FlightDeck:
 
     def __init__(self, renderings: Sequence[Rendering], share: float, failed: Callable[[str], None]) -> None:
         self._renderings, self.share, self._failed = renderings, share, failed
+        self.entered: Callable[[Flight], None] = lambda _: None
+        """Hears of every flight at its beginning, in its own context."""
 
     @contextmanager
     def background(self, name: str, parent: Origin | None = None) -> Iterator[Origin]:
@@ -165,7 +172,8 @@ class FlightDeck:
         context = Context(parent.trace_id, parent.span_id, parent.keep) if parent else None
         flight = Flight(name, context, self.share, actor=name)
         entered = current.set(flight)
-        located = here.set((flight.trace_id, f"{flight.span_id:016x}", flight.keep))
+        located = here.set(flight.spot(flight.span_id))
+        self.entered(flight)
         try:
             yield replace(flight.origin, request_id=parent.request_id if parent else "")
         except BaseException as error:

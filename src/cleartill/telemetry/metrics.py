@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from cleartill.telemetry.catalog import NAMESPACE, Kind, Undeclared, check_metric
 from cleartill.telemetry.flight import Flight
+from cleartill.telemetry.minutes import MinuteRecorder
 
 FLUSH_S = 1.0
 QUEUED_PACKETS = 1000
@@ -29,23 +30,29 @@ class Sink(Protocol):
 
 class Metrics:
     """The catalogue's metrics on their way to a sink (None: nowhere). `strict`: what is not declared raises
-    Undeclared; otherwise it is dropped and counted. Any thread may call."""
+    Undeclared; otherwise it is dropped and counted. `minutes` hears of all, sink or not. Any thread may call."""
 
-    def __init__(self, sink: Sink | None, *, strict: bool) -> None:
-        self._sink, self._strict = sink, strict
+    def __init__(self, sink: Sink | None, *, strict: bool, minutes: MinuteRecorder | None = None) -> None:
+        self._sink, self._strict, self._minutes = sink, strict, minutes
         self._series: dict[Any, list[str] | None] = {}
 
     def count(self, name: str, /, value: float = 1, **tags: str) -> None:
+        if self._minutes is not None:
+            self._minutes.count(name, value, tags)
         listed = self._tags(name, "count", tags)
         if listed is not None and self._sink is not None:
             self._sink.increment(name, value, listed)
 
     def gauge(self, name: str, /, value: float, **tags: str) -> None:
+        if self._minutes is not None:
+            self._minutes.gauge(name, value, tags)
         listed = self._tags(name, "gauge", tags)
         if listed is not None and self._sink is not None:
             self._sink.gauge(name, value, listed)
 
     def observe(self, name: str, /, value: float, **tags: str) -> None:
+        if self._minutes is not None:
+            self._minutes.observe(name, value, tags)
         listed = self._tags(name, "distribution", tags)
         if listed is not None and self._sink is not None:
             self._sink.distribution(name, round(value, 3), listed)

@@ -9,11 +9,12 @@ from cleartill.domain.idempotency import Claim, ExistingClaim
 from cleartill.domain.ledger import Balance
 from cleartill.domain.transfer import Transfer
 from cleartill.ports import Fate, Ledger, Listed, TransferQuery, Transfers, Turn, Watch
+from cleartill.telemetry.correlation import here
 from cleartill.telemetry.flight import Flight, current
 
 T = TypeVar("T")
 
-_OUTCOMES = ("succeeded", "failed", "in_doubt")
+OUTCOMES = ("succeeded", "failed", "in_doubt")
 
 
 async def _timed(name: str, what: str, call: Awaitable[T]) -> T:
@@ -22,6 +23,7 @@ async def _timed(name: str, what: str, call: Awaitable[T]) -> T:
     if flight is None:
         return await call
     leg, outcome = flight.begin(name, what=what), "error"
+    located = here.set(flight.spot(leg.span_id))
     try:
         result = await call
         outcome = "ok"
@@ -30,6 +32,7 @@ async def _timed(name: str, what: str, call: Awaitable[T]) -> T:
         outcome = refused.code
         raise
     finally:
+        here.reset(located)
         leg.end(outcome)
 
 
@@ -82,7 +85,7 @@ class ObservedTransfers:
             self._watch.count("transfer.retried", kind=transfer.kind.value)
         for fact in turn.facts:
             status = fact.type.partition(".")[2]
-            if status in _OUTCOMES:
+            if status in OUTCOMES:
                 self._watch.count("transfer.count", kind=transfer.kind.value, currency=transfer.currency, status=status)
             self._on_fact(fact, turn)
 

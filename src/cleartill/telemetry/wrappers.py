@@ -33,14 +33,18 @@ from cleartill.ports import (
     Verdict,
     Watch,
 )
-from cleartill.telemetry.edges import ObservedCourier, ObservedProviders, ObservedPublisher, ObservedVault
+from cleartill.telemetry.correlation import here, new_span_id
+from cleartill.telemetry.decided import count_decided
+from cleartill.telemetry.edges import ObservedProviders, ObservedVault
 from cleartill.telemetry.flight import Flight, FlightDeck, Rendering, current
+from cleartill.telemetry.messages import ObservedCourier, ObservedPublisher
+from cleartill.telemetry.streams import NoStreams, Streams
 from cleartill.telemetry.transfers import ObservedLedger, ObservedTransfers
 
 T = TypeVar("T")
 OnFact = Callable[[Fact, Unit | Turn], None]
 
-_OUTCOMES = {
+OUTCOMES = {
     "payment.authorized": "authorized",
     "payment.captured": "captured",
     "payment.failed": "failed",
@@ -55,11 +59,19 @@ _OUTCOMES = {
 """The facts that are outcomes, as the metrics call them."""
 
 
-def observed(till: Till, watch: Watch, flights: FlightDeck, on_fact: OnFact, trace: Rendering | None) -> Till:
+def observed(
+    till: Till,
+    watch: Watch,
+    flights: FlightDeck,
+    on_fact: OnFact,
+    trace: Rendering | None,
+    streams: Streams | None = None,
+) -> Till:
     """The till with every port watched that a payment passes. Backlog and webhooks are polled, and bare: their pool is
     watched.
 
-    `on_fact` hears of every recorded fact; `trace` renders spans in the traces of published events.
+    `on_fact` hears of every recorded fact; `trace` renders spans in the traces of published events, `streams` checks
+    them off.
     """
     return replace(
         till,
@@ -68,7 +80,7 @@ def observed(till: Till, watch: Watch, flights: FlightDeck, on_fact: OnFact, tra
         merchants=ObservedMerchants(till.merchants),
         vault=ObservedVault(till.vault, watch),
         providers=ObservedProviders(till.providers, watch),
-        publisher=ObservedPublisher(till.publisher, watch, flights, trace),
+        publisher=ObservedPublisher(till.publisher, watch, flights, trace, streams or NoStreams()),
         courier=ObservedCourier(till.courier),
         transfers=ObservedTransfers(till.transfers, watch, on_fact),
         ledger=ObservedLedger(till.ledger),
@@ -83,6 +95,7 @@ async def _timed(name: str, what: str, call: Awaitable[T]) -> T:
     if flight is None:
         return await call
     leg, outcome = flight.begin(name, what=what), "error"
+    located = here.set(flight.spot(leg.span_id))
     try:
         result = await call
         outcome = "ok"
@@ -91,6 +104,7 @@ async def _timed(name: str, what: str, call: Awaitable[T]) -> T:
         outcome = refused.code
         raise
     finally:
+        here.reset(located)
         leg.end(outcome)
 
 
@@ -121,6 +135,7 @@ class ObservedBooks:
     async def _recorded(self, flight: Flight, unit: Unit) -> Verdict:
         known = flight.hand_over(unit)
         leg, outcome = flight.begin("books.record", facts=len(unit.facts)), "error"
+        unit.stamps["span_id"] = new_span_id()
         try:
             verdict = await self._record(unit)
             outcome = "ok" if verdict is Verdict.RECORDED else verdict.value
@@ -144,6 +159,7 @@ class ObservedBooks:
                     waited_ms=waited_ms,
                 )
                 batch.start_ns, batch.end_ns = stamps["began_ns"], stamps["committed_ns"]
+                batch.span_id, batch.in_sql = stamps["span_id"], "in_sql" in stamps
         return verdict
 
     def _count(self, flight: Flight | None, unit: Unit) -> None:
@@ -151,10 +167,11 @@ class ObservedBooks:
         if "began_ns" in stamps:
             watch.observe("books.wait", (stamps["began_ns"] - stamps["queued_ns"]) / 1e6)
         for fact in unit.facts:
-            status = _OUTCOMES.get(fact.type)
+            status = OUTCOMES.get(fact.type)
             if status is not None:
                 if unit.refund is None:
                     self._count_payment(flight, unit.payment, status)
+                    count_decided(self._watch, unit, fact)
                 else:
                     self._count_refund(unit.refund, status)
             self._on_fact(fact, unit)
