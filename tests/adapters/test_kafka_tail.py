@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from cleartill.adapters.kafka import tail
+from cleartill.adapters.kafka_tail import tail
 from cleartill.domain.errors import Unavailable
 from fakes.kafka import MockKafka
 

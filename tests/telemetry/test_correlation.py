@@ -27,7 +27,7 @@ DATADOG = [
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("style", ["traceparent", "x-datadog"])
 def test_what_goes_out_comes_in_again(style: str, keep: bool) -> None:
-    token = here.set((TRACE, SPAN, keep))
+    token = here.set((TRACE, SPAN, keep, ""))
     try:
         sent = outgoing_headers()
     finally:
@@ -50,7 +50,18 @@ def test_datadogs_headers_are_read_with_all_128_bits() -> None:
 
 def test_datadogs_headers_win_over_w3cs() -> None:
     other = (b"traceparent", b"00-11111111111111111111111111111111-2222222222222222-00")
-    assert incoming([other, *DATADOG]) == Context(TRACE, SPAN, True)
+    expected = Context(TRACE, SPAN, True, other=Context("1" * 32, "2" * 16, False))
+    assert incoming([other, *DATADOG]) == expected
+
+
+def test_in_one_trace_traceparent_names_the_parent() -> None:
+    """Somebody who knows W3C alone stood in between; the last span of a Datadog tracer is remembered."""
+    between = (b"traceparent", f"00-{TRACE}-{'2' * 16}-01".encode())
+    assert incoming([between, *DATADOG]) == Context(TRACE, "2" * 16, True, datadog_parent=SPAN)
+    said = (b"tracestate", b"congo=1,dd=s:2;p:3333333333333333;o:rum")
+    found = incoming([between, said, *DATADOG])
+    assert found == Context(TRACE, "2" * 16, True, "congo=1", "3" * 16)
+    assert incoming([W3C, said, *DATADOG]) == Context(TRACE, SPAN, True, "congo=1")
 
 
 def test_w3cs_headers_are_taken_where_datadogs_make_no_sense() -> None:
@@ -95,6 +106,10 @@ def test_a_later_version_may_say_more() -> None:
 @pytest.mark.parametrize("low", [b"-1", b"0", b"18446744073709551616", b"4" * 400, b"1e3", b" "])
 def test_a_datadog_trace_id_that_makes_no_sense_is_absent(low: bytes) -> None:
     assert incoming([(b"x-datadog-trace-id", low), (b"x-datadog-parent-id", b"5")]) is None
+
+
+def test_a_trace_without_a_parent_is_gone_on_with() -> None:
+    assert incoming([DATADOG[0], *DATADOG[2:]]) == Context(TRACE, "0" * 16, True)
 
 
 def test_new_ids_have_their_shape() -> None:

@@ -1,9 +1,10 @@
 """Logs: one JSON object per line on standard output, for our own records and for every library's lines alike.
 
-Fields are those of `catalog.LOG_FIELDS`. A request writes one line when all its work has ended, a recorded fact one
-when it is on disk. Whatever a line holds of the outside passes the scrubber first; the ids that we make ourselves are
-put in afterwards, so that a span id of sixteen digits is never taken for a card. No exception locals, no query strings,
-no bodies; an exception shows its type, its message (scrubbed) and the places it passed.
+Fields are those of `catalog.LOG_FIELDS`; log_line.schema.json says what each looks like. A request writes one line
+when all its work has ended, a recorded fact one when it is on disk. Whatever a line holds of the outside passes the
+scrubber first; the ids that we make ourselves are put in afterwards, so that a span id of sixteen digits is never taken
+for a card. No exception locals, no query strings, no bodies; an exception shows its type, its message (scrubbed) and
+the places it passed.
 
 A line is made by whoever logs (5 to 15 µs) and written by a thread, many at a time: a slow pipe blocks nobody. The
 queue holds MAX_WAITING lines; beyond, lines are dropped and counted. A killed process may lose its last PAUSE_S.

@@ -30,8 +30,8 @@ def watch_requests(app: App, flights: FlightDeck) -> App:
             await app(scope, receive, send)
             return
         flight = Flight("web.request", incoming(scope["headers"]), flights.share)
-        span_id = f"{flight.span_id:016x}"
-        visit = flight.visit = scope["cleartill.visit"] = Visit(flight.trace_id, span_id, flight.keep)
+        spot = flight.spot(flight.span_id)
+        visit = flight.visit = scope["cleartill.visit"] = Visit(*spot[:3])
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -39,7 +39,8 @@ def watch_requests(app: App, flights: FlightDeck) -> App:
             await send(message)
 
         entered: Token[Flight | None] = current.set(flight)
-        located = here.set((flight.trace_id, span_id, flight.keep))
+        located = here.set(spot)
+        flights.entered(flight)
         try:
             await app(scope, receive, answer)
         except CancelledError:
