@@ -8,7 +8,7 @@ import pytest
 
 from cleartill.domain.reconciliation import INVARIANT_OF, Done, Kind, Line
 from real import Room
-from real.audited import Audited, audited, lives
+from real.audited import IN_STEP, Audited, audited, lives
 from real.providers import simulator
 
 
@@ -114,12 +114,14 @@ IN_OUR_BOOKS = {
     f"WHERE {ONE_KEY}",
     "answer_identity unreadable": f"UPDATE idempotency_keys SET answer_body = '' WHERE {ONE_KEY}",
     "ledger_unbalanced": "UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE account = 'merchant' "
-    f"AND fact_id = {ONE_JOURNAL}",
+    f"AND fact_id = {ONE_JOURNAL}{IN_STEP}",
     "ledger_unbalanced currency": "UPDATE ledger_entries SET currency = 'EUR' WHERE account = 'merchant' "
-    f"AND fact_id = {ONE_JOURNAL}",
-    "ledger_orphan": ENTRIES,
-    "ledger_sum": f"UPDATE ledger_entries SET amount_minor = 2 * amount_minor WHERE fact_id = {ONE_JOURNAL}",
-    "ledger_sum gone": f"DELETE FROM ledger_entries WHERE fact_id = {ONE_JOURNAL}",
+    f"AND fact_id = {ONE_JOURNAL}{IN_STEP}",
+    "ledger_orphan": ENTRIES + IN_STEP,
+    "ledger_sum": f"UPDATE ledger_entries SET amount_minor = 2 * amount_minor WHERE fact_id = {ONE_JOURNAL}{IN_STEP}",
+    "ledger_sum gone": f"DELETE FROM ledger_entries WHERE fact_id = {ONE_JOURNAL}{IN_STEP}",
+    "balance_sum": "UPDATE ledger_pending SET amount_minor = amount_minor + 1 WHERE ctid = "
+    "(SELECT min(ctid) FROM ledger_pending WHERE account = 'merchant')",
     "refunds_exceed": f"UPDATE refunds SET amount_minor = 99999 WHERE id = {KEYLESS_REFUND}",
     "refunds_exceed in doubt": "INSERT INTO refunds (merchant_id, id, transaction_id, status, amount_minor, currency, "
     "provider, trace_id, created_at, updated_at) SELECT merchant_id, 'ref_0', id, 'in_doubt', 10001, currency, "
@@ -191,8 +193,10 @@ async def test_old_keys_and_events_may_have_been_purged(books: Audited) -> None:
 
 
 async def test_several_at_once_are_all_found(books: Audited) -> None:
-    for what in ("answer_state", "ledger_unbalanced", "seq_gap"):
+    for what in ("answer_state", "ledger_unbalanced", "balance_sum", "seq_gap"):
         books.rows(IN_OUR_BOOKS[what])
     tampered(books, reference(books, "refund"), lambda line: [])
     found: dict[str, Any] = await books.kinds()
-    assert found == {"answer_state": 1, "ledger_unbalanced": 1, "seq_gap": 1, "missing_at_bank": 1}
+    assert found == {
+        "answer_state": 1, "ledger_unbalanced": 1, "balance_sum": 1, "seq_gap": 1, "missing_at_bank": 1,
+    }  # fmt: skip

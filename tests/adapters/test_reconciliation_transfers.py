@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from cleartill.domain.outcome import NotSent
 from cleartill.domain.reconciliation import Done, Kind, Line
 from cleartill.domain.transfer import TransferKind
 from cleartill.usecases.execute_transfer import execute_transfer
+from cleartill.usecases.retry_transfer import retry_transfer
 from cleartill.usecases.transfer import TransferRequest, transfer
 from real import MERCHANT, Room, origin
-from real.audited import Audited, audited
+from real.audited import IN_STEP, Audited, audited
 from real.providers import simulator
 
 
@@ -128,12 +130,32 @@ async def test_a_round_that_was_given_up_must_not_be_done_by_the_bank(books: Aud
     assert found == {"state": 1, "missing_at_bank": 2}
 
 
+ONE_DEPOSIT = "(SELECT id FROM transfers WHERE kind = 'deposit' AND status = 'succeeded' ORDER BY id LIMIT 1)"
+ITS_KEY = f"scope = 'deposit' AND transaction_id = {ONE_DEPOSIT}"
+
 IN_OUR_BOOKS = {
-    "ledger_sum": "DELETE FROM ledger_entries WHERE transaction_id LIKE 'wdr_%%'",
-    "ledger_sum twice": "UPDATE ledger_entries SET amount_minor = 2 * amount_minor WHERE transaction_id IN "
-    "(SELECT id FROM transfers WHERE kind = 'deposit' AND status = 'succeeded' ORDER BY id LIMIT 1)",
+    "ledger_sum": f"DELETE FROM ledger_entries WHERE transaction_id LIKE 'wdr_%%'{IN_STEP}",
+    "ledger_sum twice": "UPDATE ledger_entries SET amount_minor = 2 * amount_minor "
+    f"WHERE transaction_id = {ONE_DEPOSIT}{IN_STEP}",
     "seq_gap": "UPDATE transfers SET seq = seq + 1 WHERE kind = 'withdrawal'",
     "event_missing": "DELETE FROM outbox WHERE type = 'withdrawal.succeeded'",
+    "claim_lost": "DELETE FROM idempotency_keys WHERE scope = 'withdrawal'",
+    "claim_lost refused": "DELETE FROM idempotency_keys WHERE key = 'refused'",
+    "charged_twice": "UPDATE transfers SET claim = (SELECT claim FROM transfers WHERE kind = 'withdrawal') "
+    "WHERE id IN (SELECT transaction_id FROM idempotency_keys WHERE key = 'refused'); "
+    "DELETE FROM idempotency_keys WHERE key = 'refused'",
+    "answer_lost": f"UPDATE idempotency_keys SET transaction_id = 'dep_0' WHERE {ITS_KEY}; "
+    "UPDATE transfers SET claim = NULL",
+    "answer_lost kind": f"UPDATE idempotency_keys SET transaction_id = {ONE_DEPOSIT} WHERE scope = 'withdrawal'; "
+    "UPDATE transfers SET claim = NULL",
+    "answer_state": "UPDATE idempotency_keys SET answer_body = replace(answer_body, '\"succeeded\"', '\"failed\"') "
+    f"WHERE {ITS_KEY}",
+    "answer_state still": "UPDATE idempotency_keys SET answer_status = 202, "
+    f"answer_body = replace(answer_body, '\"succeeded\"', '\"pending\"') WHERE {ITS_KEY}",
+    "answer_identity": "UPDATE idempotency_keys SET answer_body = replace(answer_body, '5000', '5001') "
+    f"WHERE {ITS_KEY}",
+    "answer_identity another": "UPDATE idempotency_keys SET answer_body = (SELECT answer_body FROM idempotency_keys "
+    f"WHERE scope = 'withdrawal') WHERE {ITS_KEY}",
 }
 
 
@@ -142,4 +164,56 @@ async def test_in_our_own_books(books: Audited, what: str) -> None:
     books.rows(IN_OUR_BOOKS[what])
     report = await books.reconcile()
     assert report.found == {Kind(what.split()[0]): 1}, report.view()
-    assert books.rows("SELECT id FROM transfers WHERE needs_review IS NOT NULL") == [(report.listed[0].subject_id,)]
+    there = books.rows("SELECT id FROM transfers WHERE id = %s", report.listed[0].subject_id)
+    assert len(there) == (what != "answer_lost")
+    assert books.rows("SELECT id FROM transfers WHERE needs_review IS NOT NULL") == there
+
+
+@pytest.mark.parametrize("kind", ["deposit", "withdrawal"])
+async def test_a_transfer_that_was_acknowledged_and_is_lost(books: Audited, bank_url: str, kind: str) -> None:
+    conduct(bank_url, delay_s=30.0)
+    id = await move(books, kind, 100, "lost")
+    await execute_transfer(books.till, "worker")
+    for table, column in (("transfers", "id"), ("ledger_entries", "transaction_id"), ("outbox", "subject_id")):
+        books.rows(f"DELETE FROM {table} WHERE {column} = '{id}'")
+    books.rows(IN_STEP.removeprefix("; "))
+    report = await books.reconcile()
+    assert [(one.kind, one.subject_id) for one in report.listed if one.reference.startswith(kind)] == [
+        (Kind.ANSWER_LOST, id)
+    ]
+
+
+async def test_keys_that_were_purged_and_used_again(books: Audited, bank_url: str) -> None:
+    """A day after the first end; also if the transfer was marked, or taken up again and ended anew, since."""
+    books.rows("ALTER TABLE audit_logs DISABLE TRIGGER audit_logs_append_only")
+    try:
+        books.rows("UPDATE audit_logs SET recorded_at = recorded_at - interval '2 days'")
+    finally:
+        books.rows("ALTER TABLE audit_logs ENABLE TRIGGER audit_logs_append_only")
+    books.rows("DELETE FROM idempotency_keys; UPDATE transfers SET updated_at = now()")
+    assert await books.kinds() == {}
+    await move(books, "withdrawal", 100, "w")
+    await ended(books)
+    assert await books.kinds() == {}
+
+
+async def test_a_dead_letter_that_was_taken_up_again_was_told_of_as_failed(
+    books: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreachable(ask: Any) -> NotSent:
+        return NotSent("connect")
+
+    with monkeypatch.context() as away:
+        away.setattr(books.bank, "transfer", unreachable)
+        id = await move(books, "withdrawal", 100, "dead")
+        await ended(books)
+    assert books.rows("SELECT status, dead IS NULL FROM transfers WHERE id = %s", id) == [("failed", False)]
+    assert await books.kinds() == {}
+    await retry_transfer(books.till, id, origin())
+    assert await books.kinds() == {}
+    await ended(books)
+    assert books.rows("SELECT status FROM transfers WHERE id = %s", id) == [("succeeded",)]
+    assert books.rows("SELECT answer_body LIKE '%%\"failed\"%%' FROM idempotency_keys WHERE key = 'dead'") == [(True,)]
+    assert await books.kinds() == {}
+    books.rows("UPDATE transfers SET round = 1 WHERE id = %s", id)
+    assert (await books.kinds())["answer_state"] == 1

@@ -42,7 +42,7 @@ def test_nothing_is_wrong() -> None:
     assert said.exit_code == 0, said.output
     assert "bank: 0 lines" in said.output
     assert "internal: shows no book of its own" in said.output
-    assert said.output.count("holds") == 7
+    assert said.output.count("holds") == 8
 
 
 def test_something_is_wrong(charged: str) -> None:
@@ -75,12 +75,14 @@ def test_only_what_has_changed_since(charged: str) -> None:
     assert (said.exit_code, json.loads(said.output)["looked_at"]["operations"]) == (0, 1)
 
 
-def test_a_bank_that_is_away_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bank_that_is_away_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("BANKING_API_URL", f"http://127.0.0.1:{free_port()}")
     said = told()
     assert (said.exit_code, "The statement of bank cannot be read: connect" in said.output) == (2, True)
     said = told("--json")
     assert (said.exit_code, json.loads(said.output)["clean"]) == (2, None)
+    beside = capfd.readouterr()
+    assert (beside.out, "books.reconcile" in beside.err) == ("", True), "the log is no part of what a program reads"
 
 
 def test_books_that_are_away_are_no_verdict(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:

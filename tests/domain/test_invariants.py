@@ -1,118 +1,28 @@
 """What our own books must keep: each check passes what is right, and finds what is wrong, by its name."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from cleartill.domain.invariants import (
-    FITS,
-    KEYS_KEPT,
-    Claimed,
+    AccountSums,
     JournalSums,
     NumberedFacts,
     PaymentSums,
-    StoredAnswer,
     TransferSums,
-    check_answer,
-    check_claim,
+    check_account,
     check_journal,
     check_outbox,
     check_payment,
     check_seq,
     check_transfer,
 )
-from cleartill.domain.reconciliation import Discrepancy, Operation
-from cleartill.domain.states import PAYMENT_STEPS, PaymentStatus
-
-NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-OURS = Operation("mer_1", "pay_1.authorize.1", "pay_1", "authorize", "approved", 9999, "USD", NOON, NOON)
-SECOND = timedelta(seconds=1)
+from cleartill.domain.reconciliation import Discrepancy
 
 
 def kinds(found: Iterable[Discrepancy]) -> list[str]:
     return [str(one.kind) for one in found]
-
-
-# ── I2 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("holder", "since", "now", "is_found"),
-    [
-        ("pay_1.authorize.1", NOON, NOON, []),
-        ("pay_2.authorize.1", NOON, NOON, ["charged_twice"]),
-        (None, NOON, NOON, ["charged_twice"]),
-        ("pay_2.authorize.1", NOON + KEYS_KEPT - SECOND, NOON, ["charged_twice"]),
-        ("pay_2.authorize.1", NOON + KEYS_KEPT, NOON, []),
-        (None, None, NOON + KEYS_KEPT - SECOND, ["claim_lost"]),
-        (None, None, NOON + KEYS_KEPT, []),
-    ],
-)
-def test_a_key_is_held_by_what_it_paid_for(
-    holder: str | None, since: datetime | None, now: datetime, is_found: list[str]
-) -> None:
-    assert kinds(check_claim(Claimed(OURS, holder, since), now)) == is_found
-
-
-# ── I3 and I5 ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def answer(told: dict[str, Any], **other: Any) -> StoredAnswer:
-    body = {"id": "pay_1", "merchant_id": "mer_1", "amount_minor": 9999, "currency": "USD", "status": "captured"} | told
-    whole = StoredAnswer("mer_1", "process", "pay_1", None, json.dumps(body), "captured", 9999, "USD")
-    return replace(whole, **other)
-
-
-REFUND = {"id": "ref_1", "transaction_id": "pay_1", "status": "succeeded", "merchant_id": "mer_1"}
-
-
-@pytest.mark.parametrize("now", ["captured", "partially_refunded", "refunded"])
-def test_an_answer_that_is_true(now: str) -> None:
-    assert kinds(check_answer(answer({}, status=now))) == []
-    assert kinds(check_answer(answer(REFUND, refund_id="ref_1", status="succeeded"))) == []
-
-
-@pytest.mark.parametrize(
-    ("told", "other", "is_found"),
-    [
-        ({}, {"status": None}, ["answer_lost"]),
-        ({}, {"status": "failed"}, ["answer_state"]),
-        ({"status": "failed"}, {}, ["answer_state"]),
-        ({"status": "processing"}, {}, ["answer_state"]),
-        ({"status": None}, {}, ["answer_state"]),
-        ({"status": ["captured"]}, {}, ["answer_state"]),
-        ({"id": "pay_2"}, {}, ["answer_identity"]),
-        ({"merchant_id": "mer_2"}, {}, ["answer_identity"]),
-        ({"amount_minor": 9998}, {}, ["answer_identity"]),
-        ({"currency": "EUR"}, {}, ["answer_identity"]),
-        (REFUND | {"transaction_id": "pay_2"}, {"refund_id": "ref_1", "status": "succeeded"}, ["answer_identity"]),
-        (REFUND, {"refund_id": "ref_1", "status": None}, ["answer_lost"]),
-        (REFUND, {"refund_id": "ref_1", "status": "failed"}, ["answer_state"]),
-        ({}, {"body": "{"}, ["answer_identity"]),
-        ({}, {"body": "[]"}, ["answer_identity"]),
-    ],
-)
-def test_an_answer_that_is_not(told: dict[str, Any], other: dict[str, Any], is_found: list[str]) -> None:
-    assert kinds(check_answer(answer(told, **other))) == is_found
-
-
-def test_what_fits_can_be_reached_and_what_is_open_was_never_final() -> None:
-    """The table says less than the arrows do (an authorized payment does not fail), never more."""
-    reach = {state: {state} for state in PAYMENT_STEPS}
-    for _ in PAYMENT_STEPS:
-        for state, known in reach.items():
-            reach[state] = known | {after for one in known for after in PAYMENT_STEPS[one]}
-    for told, now in FITS.items():
-        if told in ("succeeded", "failed"):  # both of payments and refunds, or of refunds only
-            assert now == {told}
-        else:
-            assert now <= reach[PaymentStatus(told)]
-            assert told in now
-    assert not FITS.keys() & {"processing", "in_doubt", "requires_action"}
 
 
 # ── I4 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,6 +34,14 @@ def test_a_journal_is_balanced_and_has_its_fact() -> None:
     assert kinds(check_journal(replace(whole, off_minor={"USD": 1}))) == ["ledger_unbalanced"]
     assert kinds(check_journal(replace(whole, off_minor={"USD": 1, "EUR": -1}))) == ["ledger_unbalanced"]
     assert kinds(check_journal(replace(whole, known=False))) == ["ledger_orphan"]
+
+
+def test_an_account_stands_at_what_its_entries_sum_to() -> None:
+    whole = AccountSums("mer_1", "merchant", "USD", 700, 700)
+    assert kinds(check_account(whole)) == []
+    (wrong,) = check_account(replace(whole, stands=701))
+    assert (str(wrong.kind), wrong.merchant_id, wrong.subject_id) == ("balance_sum", "mer_1", None)
+    assert (wrong.reference, wrong.details) == ("merchant USD", "it stands at 7.01 USD, its entries sum to 7.00 USD")
 
 
 # ── one payment ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from cleartill.domain.errors import Unavailable
 from cleartill.domain.ids import new_id
 from cleartill.domain.reconciliation import Discrepancy, Kind, Line
 from cleartill.domain.report import Report
-from cleartill.ports import Looked, Noted, Origin, Run
+from cleartill.ports import Depth, Looked, Noted, Origin, Run
 from fakes.memory import FakeClock
 
 
@@ -37,6 +37,11 @@ class FakeAudits:
         self.last_run = Run(last.number + 1 if last else 1, owner, now, resume_from)
         return self.last_run
 
+    async def depths(self) -> list[Depth]:
+        began_at = self.last_run.began_at if self.last_run else self._clock.now()
+        age_s = (self._clock.now() - began_at).total_seconds()
+        return [Depth("reconcile.age_s", age_s), Depth("reconcile.open", float(len(self.known)))]
+
     async def renew(self, run: Run) -> None:
         if self.lost_after is not None:
             if not self.lost_after:
@@ -61,6 +66,9 @@ class FakeAudits:
 
     async def journals(self, since: Any, after: tuple[str, ...]) -> Looked[Any]:
         return self._page("journals", after)
+
+    async def accounts(self, after: tuple[str, ...]) -> Looked[Any]:
+        return self._page("accounts", after)
 
     async def payments(self, since: Any, after: tuple[str, ...]) -> Looked[Any]:
         return self._page("payments", after)

@@ -99,11 +99,12 @@ class FakeTransfers:
             schedule.next_at = None if again is None else self._clock.now() + timedelta(seconds=again)
         if turn.claim:
             at = (turn.claim.merchant_id, turn.claim.scope, turn.claim.key)
-            memory.claims[at] = Held(turn.claim, transfer.id, None, None)
+            memory.claims[at] = Held(turn.claim, transfer.id, None, None, created_at=self._clock.now())
         if turn.answer and transfer.claim:
-            held = memory.claims[(transfer.claim.merchant_id, transfer.claim.scope, transfer.claim.key)]
-            if held.answer is None or held.answer.status == 202:
-                held.answer = turn.answer
+            held = memory.claims.get((transfer.claim.merchant_id, transfer.claim.scope, transfer.claim.key))
+            mine = held is not None and held.payment_id == transfer.id
+            if held and mine and (held.answer is None or held.answer.status == 202):
+                held.answer, held.answered_at = turn.answer, self._clock.now()
         memory.journals.extend(turn.journals)
         for fact in turn.facts:
             memory.facts.append((fact, turn.origin))

@@ -24,6 +24,11 @@ from fakes.steps import Steps
 from real.room import Room, rows, till_on
 
 CARDS = {card.name: card.number for card in TEST_CARDS}
+IN_STEP = (
+    "; DELETE FROM balances; DELETE FROM ledger_pending; INSERT INTO ledger_pending "
+    "SELECT merchant_id, account, currency, amount_minor FROM ledger_entries"
+)
+"""SQL after what is done to entries: balances follow them, so that nothing else is found."""
 Statement = StatementPage | Unknown | NotSent | None
 
 

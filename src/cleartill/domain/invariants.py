@@ -1,114 +1,15 @@
-"""The invariants that our own books must keep: I2 to I7. Pure: each check is handed what was read in one moment."""
+"""The invariants that our own books must keep: I4, I6 and I7; what hangs on an idempotency key is in `key_invariants`.
 
-import json
+Pure: each check is handed what was read in one moment.
+"""
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from cleartill.domain.reconciliation import Discrepancy, Kind, Operation, money
-
-KEYS_KEPT = timedelta(hours=24)
-"""An idempotency key stands at least this long after its final answer."""
-
-FITS: Mapping[str, frozenset[str]] = {
-    told: frozenset(now.split())
-    for told, now in {
-        "pending": "pending processing requires_action authorized captured partially_refunded refunded failed voided "
-        "expired in_doubt",
-        "authorized": "authorized processing in_doubt captured partially_refunded refunded voided expired",
-        "captured": "captured partially_refunded refunded",
-        "partially_refunded": "partially_refunded refunded",
-        "refunded": "refunded",
-        "failed": "failed",
-        "voided": "voided",
-        "expired": "expired",
-        "succeeded": "succeeded",
-    }.items()
-}
-"""The state that a caller was told of as final → those that it may be in now; payments and refunds."""
+from cleartill.domain.reconciliation import Discrepancy, Kind, money
 
 _UNTOUCHED = frozenset({"pending", "authorized", "failed", "voided", "expired"})
 """The settled states in which no money was taken."""
-_OURS_TO_ANSWER = ("id", "merchant_id", "amount_minor", "currency")
-
-
-# ── I2 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """An approved operation that was asked for under an idempotency key, and what stands under that key now: `holder`,
-    the attempt of the request that took it, and `since` when."""
-
-    operation: Operation
-    holder: str | None
-    since: datetime | None
-
-
-def check_claim(claimed: Claimed, now: datetime) -> Iterator[Discrepancy]:
-    """The operation is the one that stands under its key, for as long as the key is kept; a key may be used anew after
-    that."""
-    ours = claimed.operation
-    kept_until = (ours.settled_at or ours.created_at) + KEYS_KEPT
-    if claimed.since is None:
-        if now < kept_until:
-            yield _about(ours, Kind.CLAIM_LOST, "its idempotency key is gone, and may be used for another charge")
-    elif claimed.holder != ours.reference and claimed.since < kept_until:
-        yield _about(ours, Kind.CHARGED_TWICE, f"{claimed.holder or 'another request'} holds its idempotency key")
-
-
-def _about(ours: Operation, kind: Kind, details: str) -> Discrepancy:
-    return Discrepancy(kind, ours.merchant_id, ours.subject_id, ours.reference, details)
-
-
-# ── I3 and I5 ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """A final answer as it is stored, and the payment or refund under its key. `status`: of that object; None: it is
-    not there."""
-
-    merchant_id: str
-    scope: str
-    payment_id: str
-    refund_id: str | None
-    body: str
-    status: str | None
-    amount_minor: int | None
-    currency: str | None
-
-
-def check_answer(stored: StoredAnswer) -> Iterator[Discrepancy]:
-    """What the caller was told of is there, in a state that fits, and is what stands under the key."""
-
-    def found(kind: Kind, details: str) -> Discrepancy:
-        reference = f"{stored.scope} {object_id}"
-        return Discrepancy(kind, stored.merchant_id, stored.payment_id, reference, details)
-
-    object_id = stored.refund_id or stored.payment_id
-    told = _read(stored.body)
-    if stored.status is None:
-        yield found(Kind.ANSWER_LOST, f"a caller was told of {object_id}, which is not there")
-        return
-    true = (object_id, stored.merchant_id, stored.amount_minor, stored.currency)
-    said = (told.get("id"), told.get("merchant_id", stored.merchant_id), told.get("amount_minor"), told.get("currency"))
-    wrong = [name for name, mine, theirs in zip(_OURS_TO_ANSWER, true, said, strict=True) if mine != theirs]
-    if stored.refund_id and told.get("transaction_id") != stored.payment_id:
-        wrong.append("transaction_id")
-    if wrong:
-        yield found(Kind.ANSWER_IDENTITY, f"the stored answer has another {', '.join(wrong)}")
-    elif stored.status not in FITS.get(last := str(told.get("status")), ()):
-        known = last if last in FITS else "in a state that is not final"
-        yield found(Kind.ANSWER_STATE, f"a caller was told that it is {known}; now it is {stored.status}")
-
-
-def _read(body: str) -> dict[str, object]:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 # ── I4 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,6 +41,27 @@ def check_journal(journal: JournalSums) -> Iterator[Discrepancy]:
         yield Discrepancy(
             Kind.LEDGER_ORPHAN, journal.merchant_id, journal.subject_id, journal.fact_id, "no recorded fact caused it"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSums:
+    """What an account of a merchant stands at in one currency (rolled up and waiting to be), and what its entries add
+    up to; both of one moment. Minor units."""
+
+    merchant_id: str
+    account: str
+    currency: str
+    stands: int
+    entries: int
+
+
+def check_account(sums: AccountSums) -> Iterator[Discrepancy]:
+    """A balance is never more than a sum of entries."""
+    if sums.stands != sums.entries:
+        stands, entries = money(sums.stands, sums.currency), money(sums.entries, sums.currency)
+        details = f"it stands at {stands}, its entries sum to {entries}"
+        reference = f"{sums.account} {sums.currency}"
+        yield Discrepancy(Kind.BALANCE_SUM, sums.merchant_id, None, reference, details)
 
 
 # ── I2, I4, I6 and I7, of one payment ─────────────────────────────────────────────────────────────────────────────────

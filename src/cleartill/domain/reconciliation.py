@@ -1,8 +1,9 @@
 """Reconciliation: a provider's own book held against ours, line by line, and what can be wrong with either.
 
-`compare` is I1 of the design's invariants; I2 to I7, which need our books alone, are in `invariants`. Everything here
-is pure: it is handed what was read and says what it found. What is newer than a grace time, or not decided yet, is
-Waiting and no discrepancy: the two books are read one after the other, and both go on being written.
+`compare` is I1 of the design's invariants; I2 to I7, which need our books alone, are in `invariants` and
+`key_invariants`. Everything here is pure: it is handed what was read and says what it found. What is newer than a grace
+time, or not decided yet, is Waiting and no discrepancy: the two books are read one after the other, and both go on
+being written.
 """
 
 from collections.abc import Iterable
@@ -34,11 +35,13 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"
     """The provider did it more than once under one key."""
     CHARGED_TWICE = "charged_twice"
-    """Two authorizations of one payment, or two operations under one idempotency key, were approved."""
+    """Two authorizations of one payment, or two operations under one idempotency key, were approved; or two transfers
+    were made under one."""
     CLAIM_LOST = "claim_lost"
-    """An operation was done under an idempotency key, and nothing stands under that key while it must be kept."""
+    """An operation was done, or a transfer taken on, under an idempotency key, and nothing stands under that key while
+    it must be kept."""
     ANSWER_LOST = "answer_lost"
-    """What a caller was told of in a final answer is not there."""
+    """What a caller was told of in an answer that he may count on is not there."""
     ANSWER_STATE = "answer_state"
     """It is there, in a state that cannot follow the one that the caller was told of."""
     ANSWER_IDENTITY = "answer_identity"
@@ -49,6 +52,8 @@ class Kind(StrEnum):
     """A journal that no recorded fact caused."""
     LEDGER_SUM = "ledger_sum"
     """A payment whose ledger says another amount than was captured less what was refunded."""
+    BALANCE_SUM = "balance_sum"
+    """An account of a merchant that stands at something else than its entries sum to."""
     REFUNDS_EXCEED = "refunds_exceed"
     """More was refunded, or is on its way back, than was captured."""
     SUMS = "sums"
@@ -61,6 +66,8 @@ class Kind(StrEnum):
     """A committed fact that has no event to be published."""
     UNPUBLISHED = "unpublished"
     """Events that have waited for too long."""
+    AUDIT_CHAIN = "audit_chain"
+    """A sealed row of the audit log was edited, deleted, moved or added."""
 
 
 INVARIANTS: dict[str, tuple[str, frozenset[Kind]]] = {
@@ -68,13 +75,13 @@ INVARIANTS: dict[str, tuple[str, frozenset[Kind]]] = {
         "The bank's book is ours, per reference and to the cent",
         frozenset({Kind.MISSING_AT_BANK, Kind.MISSING_HERE, Kind.AMOUNT, Kind.STATE, Kind.OPERATION, Kind.DUPLICATE}),
     ),
-    "I2": ("At most one charge per idempotency key", frozenset({Kind.CHARGED_TWICE, Kind.CLAIM_LOST})),
-    "I3": ("No acknowledged payment is lost", frozenset({Kind.ANSWER_LOST, Kind.ANSWER_STATE})),
+    "I2": ("At most one charge or transfer per idempotency key", frozenset({Kind.CHARGED_TWICE, Kind.CLAIM_LOST})),
+    "I3": ("No acknowledged payment or transfer is lost", frozenset({Kind.ANSWER_LOST, Kind.ANSWER_STATE})),
     "I4": (
         "The ledger sums to zero, and is what was moved",
-        frozenset({Kind.LEDGER_UNBALANCED, Kind.LEDGER_ORPHAN, Kind.LEDGER_SUM}),
+        frozenset({Kind.LEDGER_UNBALANCED, Kind.LEDGER_ORPHAN, Kind.LEDGER_SUM, Kind.BALANCE_SUM}),
     ),
-    "I5": ("A stored answer tells of its own payment", frozenset({Kind.ANSWER_IDENTITY})),
+    "I5": ("A stored answer tells of its own payment or transfer", frozenset({Kind.ANSWER_IDENTITY})),
     "I6": (
         "Refunds never exceed what was captured; nothing is both captured and voided",
         frozenset({Kind.REFUNDS_EXCEED, Kind.SUMS, Kind.CAPTURED_AND_VOIDED}),
@@ -83,6 +90,7 @@ INVARIANTS: dict[str, tuple[str, frozenset[Kind]]] = {
         "Every committed event is published, without gaps",
         frozenset({Kind.SEQ_GAP, Kind.EVENT_MISSING, Kind.UNPUBLISHED}),
     ),
+    "I9": ("The audit chain verifies", frozenset({Kind.AUDIT_CHAIN})),
 }
 """What must hold, in words, and what is found where it does not."""
 

@@ -10,18 +10,19 @@ from typing import TypeVar
 from cleartill.domain.backoff import delay_s
 from cleartill.domain.errors import CleartillError, NotFound, ProviderUnavailable, Unavailable
 from cleartill.domain.invariants import (
-    check_answer,
-    check_claim,
+    check_account,
     check_journal,
     check_outbox,
     check_payment,
     check_seq,
     check_transfer,
 )
+from cleartill.domain.key_invariants import check_answer, check_claim
 from cleartill.domain.outcome import NotSent, Unknown
 from cleartill.domain.reconciliation import INVARIANTS, Discrepancy, Kind, Waiting, compare, latest
 from cleartill.domain.report import Report
 from cleartill.ports import Compared, Fate, Looked, Noted, Origin, Own, Run, StatementPage, Till, Turn, Unit, Verdict
+from cleartill.usecases.verify_audit import verify_audit
 
 GRACE_S = 120.0
 """A request's budget, the resolver's first questions, and some skew of clocks."""
@@ -89,6 +90,7 @@ class _Audit:
     ) -> None:
         self._till, self._run, self._since, self._grace_s, self._here = till, run, since, grace_s, here
         self._progress = progress or (lambda what, count: None)
+        self._began_s = till.clock.monotonic()
         self._fresh_after = run.began_at - timedelta(seconds=grace_s)
         self._resume_from = self._fresh_after
         self._statements: dict[str, int | None] = {}
@@ -103,7 +105,7 @@ class _Audit:
         if self._noted < sum(self._found.values()):
             return frozenset()
         if self._since is not None:
-            return frozenset({Kind.UNPUBLISHED})
+            return frozenset({Kind.UNPUBLISHED, Kind.BALANCE_SUM, Kind.AUDIT_CHAIN})
         compared = any(lines is not None for lines in self._statements.values())
         return frozenset(Kind) if compared else frozenset(Kind) - INVARIANTS["I1"][1]
 
@@ -118,10 +120,12 @@ class _Audit:
         await self._each("transfers", lambda after: audits.transfers(run, shown, since, after), self._own)
         await self._each("answers", lambda after: audits.answers(since, after), check_answer)
         await self._each("journals", lambda after: audits.journals(since, after), check_journal)
+        await self._each("ledger entries", audits.accounts, check_account)
         await self._each("payments", lambda after: audits.payments(since, after), check_payment)
         await self._each("transfers' sums", lambda after: audits.transfer_sums(since, after), check_transfer)
         await self._each("subjects", audits.subjects, check_seq)
         await self._take(list(check_outbox(*await audits.late_events(PUBLISHED_WITHIN_S))))
+        await self._take(await self._chain())
         return Report(
             run=run.number,
             began_at=run.began_at,
@@ -192,6 +196,21 @@ class _Audit:
             await self._till.audits.renew(self._run)
         raise Unavailable(f"There is no end of {what}")
 
+    async def _chain(self) -> list[Discrepancy]:
+        """All of it, whatever `since` says: what was tampered with does not say when."""
+
+        async def progress(rows: int) -> None:
+            self._looked_at[what] = rows
+            self._progress(what, rows)
+            await self._till.audits.renew(self._run)
+
+        what = "sealed audit rows"
+        verdict = await verify_audit(self._till, progress=progress)
+        return [
+            Discrepancy(Kind.AUDIT_CHAIN, "", None, f"{fault.kind} {fault.number}", fault.details)
+            for fault in verdict.faults
+        ]
+
     def _compared(self, pair: Compared) -> _Found:
         said = compare(pair.line, pair.ours, self._fresh_after)
         if said is not None:
@@ -201,8 +220,12 @@ class _Audit:
 
     def _own(self, own: Own) -> _Found:
         said = compare(None, own.operation, self._fresh_after) if own.alone else None
-        held = list(check_claim(own.claimed, self._run.began_at)) if own.claimed else []
+        held = list(check_claim(own.claimed, self._now())) if own.claimed else []
         return [*held, said] if said is not None else held
+
+    def _now(self) -> datetime:
+        """By the database's clock: what was old enough to be purged during the run is not lost."""
+        return self._run.began_at + timedelta(seconds=self._till.clock.monotonic() - self._began_s)
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

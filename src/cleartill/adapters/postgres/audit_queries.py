@@ -16,6 +16,12 @@ WHERE until <= now() AND (:within_s = 0 OR ended_at <= now() - interval '1 secon
 RETURNING run, now() AS began_at, resume_from
 """)
 
+DEPTHS = text("""
+SELECT extract(epoch FROM now() - ended_at) AS age_s,
+    (SELECT count(*) FROM discrepancies WHERE resolved_at IS NULL) AS open
+FROM reconcile_lease
+""")
+
 RENEW = text("""
 UPDATE reconcile_lease SET until = now() + interval '1 second' * :lease_s WHERE owner = :owner AND run = :run
 RETURNING run
@@ -55,6 +61,7 @@ ORDER BY s.provider, s.reference
 OPERATIONS = text("""
 SELECT a.merchant_id, a.key AS reference, a.transaction_id AS subject_id, a.kind, a.status, a.amount_minor, a.currency,
     a.created_at, a.settled_at, shown.alone, k.attempt_key AS holder, k.created_at AS held_since,
+    a.settled_at AS ended_at,
     a.status = 'approved' AND a.claim IS NOT NULL AND k.attempt_key IS DISTINCT FROM a.key AS unheld
 FROM attempts a
 LEFT JOIN idempotency_keys k ON a.status = 'approved' AND k.merchant_id = a.merchant_id
@@ -69,16 +76,23 @@ ORDER BY a.merchant_id, a.key
 """)
 
 ANSWERS = text("""
-SELECT k.merchant_id, k.scope, k.transaction_id, k.refund_id, k.answer_body, CASE WHEN k.refund_id IS NULL
-    THEN t.status ELSE r.status END AS status, CASE WHEN k.refund_id IS NULL THEN t.amount_minor ELSE r.amount_minor END
-    AS amount_minor, CASE WHEN k.refund_id IS NULL THEN t.currency ELSE r.currency END AS currency
+SELECT k.merchant_id, k.scope, k.transaction_id, k.refund_id, k.answer_body, o.status, o.amount_minor, o.currency,
+    coalesce(o.round > 1, false) AS retried
 FROM idempotency_keys k
-LEFT JOIN transactions t ON t.merchant_id = k.merchant_id AND t.id = k.transaction_id
-LEFT JOIN refunds r ON r.merchant_id = k.merchant_id AND r.id = k.refund_id AND r.transaction_id = k.transaction_id
+LEFT JOIN LATERAL (
+    SELECT status, amount_minor, currency, 1 AS round FROM transactions
+    WHERE merchant_id = k.merchant_id AND id = k.transaction_id AND k.refund_id IS NULL
+    UNION ALL
+    SELECT status, amount_minor, currency, 1 FROM refunds
+    WHERE merchant_id = k.merchant_id AND id = k.refund_id AND transaction_id = k.transaction_id
+    UNION ALL
+    SELECT status, amount_minor, currency, round FROM transfers
+    WHERE merchant_id = k.merchant_id AND id = k.transaction_id AND kind = k.scope) AS o ON true
 WHERE (k.merchant_id, k.scope, k.key) > (:after_0, :after_1, :after_2)
     AND (:last OR (k.merchant_id, k.scope, k.key) <= (:end_0, :end_1, :end_2))
     AND k.answer_status BETWEEN 200 AND 299 AND k.answered_at >= :since
-    AND split_part(k.scope, ':', 1) IN ('process', 'create', 'confirm', 'capture', 'void', 'fail', 'refund')
+    AND split_part(k.scope, ':', 1)
+        IN ('process', 'create', 'confirm', 'capture', 'void', 'fail', 'refund', 'deposit', 'withdrawal')
 ORDER BY k.merchant_id, k.scope, k.key
 """)
 
@@ -100,6 +114,30 @@ CROSS JOIN LATERAL (SELECT EXISTS (
 WHERE summed.off <> '{}' OR NOT known.known
 ORDER BY summed.merchant_id, summed.fact_id
 """)
+
+ACCOUNTS = text("""
+SELECT merchant_id, account, currency, CAST(sum(stands) AS bigint) AS stands, CAST(sum(entry) AS bigint) AS entries,
+    CAST(pg_current_snapshot() AS text) AS now
+FROM (
+    SELECT e.merchant_id, e.account, e.currency, 0 AS stands, e.amount_minor AS entry
+    FROM ledger_entries e, CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS top
+    WHERE (e.merchant_id, e.fact_id, e.account) > (:after_0, :after_1, :after_2)
+        AND (:last OR (e.merchant_id, e.fact_id, e.account) <= (:end_0, :end_1, :end_2))
+        AND (e.merchant_id > :after_0 OR pg_visible_in_snapshot(
+            CAST(CAST(top - mod(top - CAST(CAST(e.xmin AS text) AS bigint), 4294967296) AS text) AS xid8),
+            CAST(:seen AS pg_snapshot)))
+    UNION ALL
+    SELECT merchant_id, account, currency, amount_minor, 0 FROM balances
+    WHERE merchant_id > :after_0 AND (:last OR merchant_id <= :end_0)
+    UNION ALL
+    SELECT merchant_id, account, currency, amount_minor, 0 FROM ledger_pending
+    WHERE merchant_id > :after_0 AND (:last OR merchant_id <= :end_0)) AS parts
+GROUP BY merchant_id, account, currency
+ORDER BY merchant_id, account, currency
+""")
+"""Of the merchant that the page before ended with only entries that `seen`, the snapshot of then, saw: what its
+accounts stand at was read then. A row's `xmin` is the low half of its transaction's number; the high half is the newest
+that lies below `top`. (No entry is written in a subtransaction, which a snapshot would not know.)"""
 
 PAYMENTS = text("""
 SELECT t.merchant_id, t.id, t.status, t.currency, t.amount_captured_minor AS captured,
@@ -134,15 +172,23 @@ TRANSFERS = text("""
 SELECT t.merchant_id, t.id || '.transfer.' || t.round AS reference, t.id AS subject_id, t.kind,
     CASE t.status WHEN 'succeeded' THEN 'approved' WHEN 'failed' THEN 'declined' ELSE 'open' END AS status,
     t.amount_minor, t.currency, t.created_at,
-    CASE WHEN t.status IN ('succeeded', 'failed') THEN t.updated_at END AS settled_at, true AS alone,
-    false AS unheld
+    CASE WHEN t.status IN ('succeeded', 'failed') THEN t.updated_at END AS settled_at,
+    deserves.alone, deserves.unheld, k.transaction_id AS holder, k.created_at AS held_since,
+    CASE WHEN deserves.unheld THEN (
+        SELECT min(u.recorded_at) FROM audit_logs u WHERE u.merchant_id = t.merchant_id AND u.subject_id = t.id
+            AND u.event IN (t.kind || '.succeeded', t.kind || '.failed')) END AS ended_at
 FROM transfers t
+LEFT JOIN idempotency_keys k ON k.merchant_id = t.merchant_id
+    AND k.scope = t.claim ->> 'scope' AND k.key = t.claim ->> 'key'
+CROSS JOIN LATERAL (SELECT t.claim IS NOT NULL AND k.transaction_id IS DISTINCT FROM t.id AS unheld,
+    t.provider = ANY (:providers) AND t.status <> 'failed'
+        AND NOT EXISTS (SELECT FROM statement_lines s WHERE s.run = :run AND s.provider = t.provider
+            AND s.reference = t.id || '.transfer.' || t.round) AS alone) AS deserves
 WHERE (t.merchant_id, t.id) > (:after_0, :after_1) AND (:last OR (t.merchant_id, t.id) <= (:end_0, :end_1))
-    AND t.created_at >= :since AND t.provider = ANY (:providers) AND t.status <> 'failed'
-    AND NOT EXISTS (SELECT FROM statement_lines s WHERE s.run = :run AND s.provider = t.provider
-        AND s.reference = t.id || '.transfer.' || t.round)
+    AND t.created_at >= :since AND (deserves.alone OR deserves.unheld)
 ORDER BY t.merchant_id, t.id
 """)
+"""A transfer that has ended may be marked or tried again later: its key is kept from its first end on."""
 
 TRANSFER_SUMS = text("""
 SELECT t.merchant_id, t.id, t.kind, t.status, t.currency, t.amount_minor AS amount, t.seq, f.*

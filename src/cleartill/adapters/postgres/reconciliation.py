@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Column, Connection, TextClause, func, insert, select, text, tuple_, update
 
-from cleartill.adapters.postgres import audit_queries, rows, tables
+from cleartill.adapters.postgres import account_sums, audit_queries, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
+from cleartill.adapters.postgres.facts import write_facts
 from cleartill.domain.errors import Unavailable
 from cleartill.domain.ids import new_id
-from cleartill.domain.invariants import Claimed, JournalSums, NumberedFacts, PaymentSums, StoredAnswer, TransferSums
+from cleartill.domain.invariants import AccountSums, JournalSums, NumberedFacts, PaymentSums, TransferSums
+from cleartill.domain.key_invariants import Claimed, StoredAnswer
 from cleartill.domain.reconciliation import Discrepancy, Done, Kind, Line, Operation
 from cleartill.domain.report import Report
-from cleartill.ports import Compared, Looked, Noted, Origin, Own, Run
+from cleartill.ports import Compared, Depth, Looked, Noted, Origin, Own, Run
 
 LEASE_S = 60
 PAGE = 1_000
@@ -72,6 +74,10 @@ class PostgresAudits:
     async def _empty(self) -> None:
         await self._pool.run(lambda connection: connection.execute(text("TRUNCATE statement_lines")))
 
+    async def depths(self) -> list[Depth]:
+        row = await self._pool.run(lambda connection: connection.execute(audit_queries.DEPTHS).one())
+        return [Depth("reconcile.age_s", float(row.age_s)), Depth("reconcile.open", float(row.open))]
+
     async def last_report(self) -> dict[str, Any] | None:
         r = tables.reconciliations.c
         query = select(r.report).order_by(r.run.desc()).limit(1)
@@ -120,6 +126,12 @@ class PostgresAudits:
         e = tables.ledger_entries.c
         asked = {"since": since or _BEFORE_ALL}
         return await self._walk((e.merchant_id, e.fact_id), audit_queries.JOURNALS, asked, after, _journal)
+
+    async def accounts(self, after: tuple[str, ...]) -> Looked[AccountSums]:
+        e = tables.ledger_entries.c
+        keys, asked = (e.merchant_id, e.fact_id, e.account), {"seen": account_sums.snapshot_of(after)}
+        page: Looked[Any] = await self._walk(keys, audit_queries.ACCOUNTS, asked, after[:3], lambda row: row)
+        return account_sums.whole(page, after)
 
     async def payments(self, since: datetime | None, after: tuple[str, ...]) -> Looked[PaymentSums]:
         t = tables.transactions.c
@@ -186,9 +198,7 @@ class PostgresAudits:
                 one = by_key[(row.kind, row.merchant_id, row.reference)]
                 noted.append(Noted(row.id, one, row.fresh, row.reviewed_at is not None))
                 if row.fresh:
-                    fact = one.found(row.id, run.began_at)
-                    connection.execute(insert(tables.audit_logs).values(**rows.audit_row(fact, origin, None)))
-                    connection.execute(insert(tables.outbox).values(**rows.outbox_row(fact, origin)))
+                    write_facts(connection, [one.found(row.id, run.began_at)], origin)
             return noted
 
         return await self._pool.run(work)
@@ -235,7 +245,7 @@ def _own(row: Any) -> Own:
         row.created_at,
         row.settled_at,
     )
-    return Own(ours, row.alone, Claimed(ours, row.holder, row.held_since) if row.unheld else None)
+    return Own(ours, row.alone, Claimed(ours, row.holder, row.held_since, row.ended_at) if row.unheld else None)
 
 
 def _answer(row: Any) -> StoredAnswer:
@@ -248,6 +258,7 @@ def _answer(row: Any) -> StoredAnswer:
         row.status,
         row.amount_minor,
         row.currency,
+        row.retried,
     )
 
 
