@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from cleartill.domain.invariants import Claimed, JournalSums, NumberedFacts, PaymentSums, StoredAnswer, TransferSums
+from cleartill.domain.invariants import AccountSums, JournalSums, NumberedFacts, PaymentSums, TransferSums
+from cleartill.domain.key_invariants import Claimed, StoredAnswer
 from cleartill.domain.reconciliation import Discrepancy, Kind, Line, Operation
 from cleartill.domain.report import Report
+from cleartill.ports.backlog import Depth
 from cleartill.ports.work import Origin
 
 Place = tuple[str, ...]
-"""The key that a page ended with; empty: before the first."""
+"""Where a page ended, for the adapter to go on from; empty: before the first."""
 
 _T = TypeVar("_T")
 
@@ -47,7 +49,7 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class Own:
     """An operation of ours that deserves a look. `alone`: the provider's book has no line of it. `claimed`: it was
-    approved under an idempotency key that it does not hold."""
+    approved, or taken on, under an idempotency key that it does not hold."""
 
     operation: Operation
     alone: bool
@@ -97,11 +99,16 @@ class Audits(Protocol):
         ...
 
     async def answers(self, since: datetime | None, after: Place) -> Looked[StoredAnswer]:
-        """The final 2xx answers of payments and refunds."""
+        """The 2xx answers of payments and refunds, which are final, and of transfers."""
         ...
 
     async def journals(self, since: datetime | None, after: Place) -> Looked[JournalSums]:
         """The journals with something wrong about them."""
+        ...
+
+    async def accounts(self, after: Place) -> Looked[AccountSums]:
+        """Every account of every merchant that has entries, or stands at something, by merchant. Each is of one moment,
+        however many pages its merchant's entries take and whatever is written meanwhile."""
         ...
 
     async def payments(self, since: datetime | None, after: Place) -> Looked[PaymentSums]: ...
@@ -127,6 +134,11 @@ class Audits(Protocol):
     async def end(self, run: Run, report: Report | None, cleared: Collection[Kind] = ()) -> None:
         """Give the right back. With a `report` the run has come to its end: it is stored, and what was known of the
         kinds in `cleared` and not found again is gone."""
+        ...
+
+    async def depths(self) -> Sequence[Depth]:
+        """How long ago the last run came to its end (before the first: since there are books), and how many
+        discrepancies still stand."""
         ...
 
     async def last_report(self) -> dict[str, Any] | None:
