@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cleartill.domain.merchant import DEMO_API_KEY
+from cleartill.embedded.beside import DATA, data_of_the_running, what_it_says
 
 ROOT = Path(__file__).resolve().parent.parent
 CALL_WITHIN_S = 30.0
@@ -24,10 +25,12 @@ def api_url() -> str:
     """API_URL, or that of the `make run` in this folder, or the one that containers publish."""
     if given := os.environ.get("API_URL"):
         return given.rstrip("/")
-    try:
-        return str(json.loads((ROOT / ".cleartill" / "up.json").read_text())["api"])
-    except OSError:
-        return f"http://127.0.0.1:{os.environ.get('API_PORT', '8000')}"
+    return str(local_stack().get("api") or f"http://127.0.0.1:{os.environ.get('API_PORT', '8000')}")
+
+
+def local_stack() -> dict[str, Any]:
+    """What the `make run` of this folder says of itself; nothing if there is none. Raises SeveralRun."""
+    return what_it_says(data_of_the_running(ROOT / DATA))
 
 
 def at(body: Any, path: str) -> Any:
@@ -109,11 +112,11 @@ class Smoke:
         self.note(what, faults(answer, status, expect or {}, check), answer.status_code, ms)
         return answer
 
-    def wait_for(self, path: str, done: Check, within_s: float) -> None:
+    def wait_for(self, path: str, done: Check, within_s: float, key: str = DEMO_API_KEY) -> None:
         """Reads until `done` is true of the answer, or the time is up."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            if done(self._client.get(path, headers={"Authorization": f"Bearer {DEMO_API_KEY}"})):
+            if done(self._client.get(path, headers={"Authorization": f"Bearer {key}"})):
                 return
             time.sleep(0.5)
 

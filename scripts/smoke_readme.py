@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from smoke_calls import ROOT, Smoke
 
-API_AS_WRITTEN = "http://127.0.0.1:8000"
+from cleartill.embedded.scratch import free_port
+
+API_AS_WRITTEN, RECEIVER_PORT_AS_WRITTEN = "http://127.0.0.1:8000", "9009"
 BLOCK = re.compile(r"^```sh (?P<name>[a-z-]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 """A block to run has a name after `sh`, which nobody sees on the page."""
 
@@ -29,10 +31,21 @@ EXPECTED: dict[str, Callable[[str], bool]] = {
     "challenge": lambda out: '"amount_minor":6000' in out,
     "challenge-met": lambda out: '"status":"captured"' in out,
     "lists": lambda out: '"order_id":4712' in out and '"has_more":' in out,
-    "deposit": lambda out: '"amount_minor":50000' in out and '"currency":"USD"' in out,
-    "webhook": lambda out: '"url":"https://shop.example/hooks"' in out,
+    "deposit": lambda out: '"amount_minor":50000' in out and '"reserved_minor":' in out,
+    "deposit-ended": lambda out: '"status":"succeeded"' in out or '"code":"bank_refused"' in out,
+    "withdrawal": lambda out: out.count('"code": "insufficient_funds"') == 1 and '"reserved_minor":' in out,
+    "transactions": lambda out: '"type":"deposit"' in out and '"type":"withdrawal"' in out,
+    "callback": lambda out: "401 Unauthorized" in out and "200 OK" in out and "names another amount" in out,
+    "dead-letters": lambda out: "No dead letters." in out or "dep_" in out or "wdr_" in out,
+    "webhook": lambda out: out.count('"status":"pending"') == 1 and '"amount_minor":1200' in out,
+    "webhook-heard": lambda out: "webhook_endpoint.test we_" in out and "payment.captured pay_" in out,
+    "webhook-tries": lambda out: (
+        '"status":"delivered"' in out and '"response":"heard"' in out and "202 Accepted" in out
+    ),
+    "webhook-secret": lambda out: '"secret":"whsec_' in out and '"deleted":true' in out,
+    "reconcile": lambda out: "I7" in out and "holds" in out,
 }
-PATIENT = ("doubt-resolved", "challenge-met")
+PATIENT = ("doubt-resolved", "challenge-met", "deposit-ended", "webhook-heard")
 """Blocks that look at what comes by itself."""
 
 
@@ -43,7 +56,7 @@ def readme_blocks() -> dict[str, str]:
 
 class ReadmeShell:
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url, self._receiver_port = url, str(free_port())
         self._shell = subprocess.Popen(
             ["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, text=True
         )
@@ -53,7 +66,7 @@ class ReadmeShell:
         assert self._shell.stdin
         assert self._shell.stdout
         end = f"--- {time.monotonic_ns()} ---"
-        code = code.replace(API_AS_WRITTEN, self._url)
+        code = code.replace(API_AS_WRITTEN, self._url).replace(RECEIVER_PORT_AS_WRITTEN, self._receiver_port)
         # Nothing in a block may read what is still to come on standard input.
         self._shell.stdin.write(f"{{\n{code}\n}} </dev/null\necho '{end}'\n")
         self._shell.stdin.flush()
@@ -70,13 +83,19 @@ class ReadmeShell:
         self._shell.wait()
 
 
-def readme(smoke: Smoke, mockserver: bool, resolved_within_s: float) -> None:
-    """Runs every block. What was in doubt is looked at again until it is resolved."""
+def readme(smoke: Smoke, mockserver: bool, hooked: bool, resolved_within_s: float) -> None:
+    """Runs every block. What comes by itself is looked at again until it is there. `hooked`: whether webhooks of the
+    stack reach this machine."""
     smoke.section("The README, as pasted")
     blocks, expected = readme_blocks(), dict(EXPECTED)
     if mockserver:
         expected["doubt-resolved"] = lambda out: '"code":"not_charged"' in out
         expected["challenge-met"] = lambda out: '"status":"requires_action"' in out
+        expected["reconcile"] = lambda out: "Could not reconcile" in out
+    if not hooked:
+        expected["webhook"] = lambda out: '"amount_minor":1200' in out
+        for name in ("webhook-heard", "webhook-tries", "webhook-secret"):
+            expected[name] = lambda out: True
     if list(blocks) != list(expected):
         smoke.note("the README's blocks", [f"are {list(blocks)}, expected {list(expected)}"])
         return

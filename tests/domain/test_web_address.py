@@ -1,11 +1,11 @@
 """Which URLs and addresses may be asked for: a table of those that must not, and why the others may."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from cleartill.domain.errors import InvalidUrl
-from cleartill.domain.web_address import WebAddress, is_public, parse
+from cleartill.domain.web_address import WebAddress, admits, is_public, parse
 
 HOSTILE = [
     # this machine
@@ -112,3 +112,43 @@ def test_without_tls_only_loopback_is_admitted() -> None:
     assert not plain.admits(ip_address("8.8.8.8"), loopback=True)
     assert plain.admits(ip_address("127.0.0.1"), loopback=True)
     assert not plain.admits(ip_address("127.0.0.1"), loopback=False)
+
+
+# ── private networks that the operator names ─────────────────────────────────────────────────────────────────────────
+
+NETWORKS = (ip_network("10.1.0.0/16"), ip_network("fd12::/16"))
+LOOKED_UP = [
+    "https://metadata.google.internal/", "https://printer.local/", "https://kubernetes/", "https://db.intranet/",
+    "https://1.0.0.127.in-addr.arpa/", "https://localhost.localdomain/", "http://good.example/",
+]  # fmt: skip
+"""With a network of one's own any name may be somebody's in it, without TLS too: its addresses decide."""
+
+
+@pytest.mark.parametrize(
+    "url", [url for url in HOSTILE if url not in LOOKED_UP], ids=lambda url: f"{HOSTILE.index(url)}"
+)
+def test_a_network_of_ones_own_opens_nothing_else(url: str) -> None:
+    with pytest.raises(InvalidUrl):
+        parse(url, loopback=False, networks=NETWORKS)
+
+
+@pytest.mark.parametrize("url", ["http://10.1.2.3:9000/hook", "https://10.1.2.3/", "http://[fd12::7]:9000/hook"])
+def test_its_addresses_may_be_asked(url: str) -> None:
+    assert parse(url, loopback=False, networks=NETWORKS).target in ("/", "/hook")
+    with pytest.raises(InvalidUrl):
+        parse(url, loopback=True)
+
+
+@pytest.mark.parametrize("url", [*LOOKED_UP, "http://receiver:9000/", "https://hooks.svc.cluster.local/"])
+def test_its_names_are_judged_by_their_addresses(url: str) -> None:
+    assert set(LOOKED_UP) <= set(HOSTILE)
+    found = parse(url, loopback=False, networks=NETWORKS)
+    assert found.admits(ip_address("10.1.0.1"), loopback=False, networks=NETWORKS)
+    for elsewhere in ("127.0.0.1", "169.254.169.254", "10.2.0.1", "::ffff:10.1.0.1", "fd13::1", "fd12::1%eth0"):
+        assert not found.admits(ip_address(elsewhere), loopback=False, networks=NETWORKS)
+    assert found.admits(ip_address("8.8.8.8"), loopback=False, networks=NETWORKS) is (found.scheme == "https")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_without_a_network_no_private_address_is_admitted(scheme: str) -> None:
+    assert not any(admits(scheme, ip_address(one), loopback=True) for one in ("10.1.2.3", "fd12::7", "192.168.0.1"))

@@ -3,9 +3,14 @@
 A URL is judged twice: as it is written, and by the addresses its host stands for, one by one, whenever a connection is
 made. Whoever reads a URL otherwise than we do must not be led elsewhere: what different parsers read differently is
 refused.
+
+Two things open more, each by a setting: this machine (`loopback`), and private networks that the operator names
+(`networks`), where receivers may have names that only that network knows and need no TLS. What a name stands for is
+judged all the same: it must be public, or in one of those.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NoReturn
@@ -15,6 +20,7 @@ from cleartill.domain.errors import InvalidUrl
 
 MAX_LENGTH = 2048
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 _WRITTEN = re.compile(r"[!-~]+")
 _MISREAD = re.compile(r"[\\^`{|}<>\"]")
@@ -72,11 +78,18 @@ class WebAddress:
         except ValueError:
             return None
 
-    def admits(self, address: Address, *, loopback: bool) -> bool:
-        """Whether this URL may be asked for at this address. Without TLS at a loopback address only."""
-        if loopback and is_loopback(address):
-            return True
-        return self.scheme == "https" and is_public(address)
+    def admits(self, address: Address, *, loopback: bool, networks: Sequence[Network] = ()) -> bool:
+        """Whether this URL may be asked for at this address. Without TLS only where a setting opens it."""
+        return admits(self.scheme, address, loopback=loopback, networks=networks)
+
+
+def admits(scheme: str, address: Address, *, loopback: bool, networks: Sequence[Network] = ()) -> bool:
+    """The same, of any URL of this scheme."""
+    if loopback and is_loopback(address):
+        return True
+    if getattr(address, "scope_id", None) is None and any(address in network for network in networks):
+        return True
+    return scheme == "https" and is_public(address)
 
 
 def is_loopback(address: Address) -> bool:
@@ -93,9 +106,9 @@ def is_public(address: Address) -> bool:
     return not _ISATAP.fullmatch(address.exploded[20:29])
 
 
-def parse(url: str, *, loopback: bool) -> WebAddress:
+def parse(url: str, *, loopback: bool, networks: Sequence[Network] = ()) -> WebAddress:
     """The URL in parts, if it may be asked for as far as it tells. `loopback`: whether this machine may be asked, and
-    without TLS.
+    without TLS; `networks`: which private ones may, just so.
 
     Raises InvalidUrl, which says why and not what.
     """
@@ -112,11 +125,12 @@ def parse(url: str, *, loopback: bool) -> WebAddress:
         raise InvalidUrl("must hold no user, password or fragment")
     port = _port(parts.netloc, 443 if parts.scheme == "https" else 80)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    made = WebAddress(parts.scheme, _host(host, bracketed="[" in parts.netloc, loopback=loopback), port, target)
-    literal = made.literal
-    if literal is not None and not made.admits(literal, loopback=loopback):
-        raise InvalidUrl("must not lead to a private, local or reserved address")
-    if parts.scheme == "http" and not (loopback and (literal is not None or made.host in _LOOPBACK_NAMES)):
+    host = _host(host, bracketed="[" in parts.netloc, loopback=loopback, private=bool(networks))
+    made = WebAddress(parts.scheme, host, port, target)
+    if (literal := made.literal) is not None:
+        if not made.admits(literal, loopback=loopback, networks=networks):
+            raise InvalidUrl("must not lead to a private, local or reserved address")
+    elif made.scheme == "http" and not (networks or (loopback and made.host in _LOOPBACK_NAMES)):
         raise InvalidUrl("must begin with https://")
     return made
 
@@ -133,8 +147,9 @@ def _port(netloc: str, default: int) -> int:
     return port
 
 
-def _host(host: str, *, bracketed: bool, loopback: bool) -> str:
-    """The host as it will be looked up. Raises InvalidUrl."""
+def _host(host: str, *, bracketed: bool, loopback: bool, private: bool) -> str:
+    """The host as it will be looked up; `private`: it may be one that only a network of our own knows. Raises
+    InvalidUrl."""
     if bracketed:
         try:
             return str(IPv6Address(host)) if "%" not in host else _no_host()
@@ -150,7 +165,7 @@ def _host(host: str, *, bracketed: bool, loopback: bool) -> str:
         _no_host()
     if loopback and host in _LOOPBACK_NAMES:
         return host
-    if len(labels) < 2 or labels[-1] in _INSIDE or labels[-1] in _LOOPBACK_NAMES:
+    if labels[-1] in _LOOPBACK_NAMES or (not private and (len(labels) < 2 or labels[-1] in _INSIDE)):
         raise InvalidUrl("must name a public host in full")
     return host
 
