@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import uvloop
 
 COUNT_MAX = 1_000_000
+RAMP_S = 0.2
+"""Callers begin one after the other: begun together they would ask together for ever."""
 DEMO_API_KEY = "sk_test_demo1234CleartillDemoMerchantKeyForTests"
 
 
@@ -85,6 +87,7 @@ async def load(url: str, in_flight: int, seconds: float, rate: float | None, car
     end = begin + seconds
 
     async def drive(number: int) -> None:
+        await asyncio.sleep(RAMP_S * number / in_flight)
         _, caller = await loop.create_connection(Caller, where.hostname, where.port)
         for turn in range(COUNT_MAX // in_flight):
             if rate:

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from cleartill.adapters.postgres import backlog, statements
-from cleartill.adapters.postgres.writer import PLAN_KEPT_S
+from cleartill.adapters.postgres.plans import KEPT_UNITS
 from real import MERCHANT, Room, captured, open_room, rows
 
 FILL = """
@@ -86,9 +86,9 @@ async def explain(room: Room, sql: str, parameters: tuple[Any, ...]) -> tuple[se
     ],
 )
 async def test_a_batch_finds_its_rows_by_their_keys(room: Room, part: str, index: str) -> None:
-    """The next batch plans anew, and then knows how the tables have grown."""
-    await asyncio.sleep(PLAN_KEPT_S)
-    await captured(room.books)
+    """After some more batches the plans are made anew, and then know how the tables have grown."""
+    for _ in range(KEPT_UNITS):
+        await captured(room.books)
 
     assert await explain(room, f"EXECUTE write_{part} (%s)", ("[]",)) == ({index}, set())
 

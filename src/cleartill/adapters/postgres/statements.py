@@ -159,10 +159,8 @@ PARTS = {
 """What a batch can carry, each part one statement over its rows, in the order they are written. (The first three are
 for the hopeful: see batch.)"""
 
-# A plan is kept for a moment (writer.PLAN_KEPT_S): planning each batch cost more than its work, and a plan made while
-# the tables were small and kept for ever went through the whole of `attempts_pkey` for each batch (512 payments/s fell
-# to 232 while they grew). Scanning whole tables is forbidden besides, and `attempts_due` (status = 'open', hence
-# settled_by above) is for the resolver alone.
+# Scanning whole tables is forbidden, and `attempts_due` (status = 'open', hence settled_by above) is for the resolver
+# alone. How long these plans are kept: see plans.
 PREPARE = (
     "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import cast
 
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine
@@ -21,6 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cleartill.adapters.postgres import faults
 from cleartill.adapters.postgres.batch import already_written, write_batch
+from cleartill.adapters.postgres.comments import OfUnit, commented, no_comment
+from cleartill.adapters.postgres.plans import Plans
 from cleartill.adapters.postgres.statements import PREPARE
 from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.domain.ids import new_id
@@ -32,8 +33,6 @@ PATIENCE_S = 5.0
 """How long an outcome waits for a PostgreSQL that is away; then its caller hears 202 and the resolver finishes."""
 SCAN_MAX = 4 * BATCH_MAX
 _NO_PROGRESS_S = 0.002
-PLAN_KEPT_S = 0.25
-"""Long enough that planning costs nothing, too short for the tables to outgrow a plan."""
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +76,15 @@ def _tell(done: _Done) -> None:
 class Writer:
     """`record` from the event loop; the thread does the rest. One per process."""
 
-    def __init__(self, engine: Engine, watch: Watch) -> None:
-        self._engine, self._watch = engine, watch
+    def __init__(self, engine: Engine, watch: Watch, comment: OfUnit = no_comment) -> None:
+        self._engine, self._watch, self._comment = engine, watch, comment
         self._outcomes: deque[_Waiting] = deque()
         self._intents: deque[_Waiting] = deque()
         self._ready = threading.Condition()
         self._closing = False
         self._connection: Connection | None = None
         self._backend: tuple[int, str] | None = None
-        self._planned_at = 0.0
+        self._plans = Plans()
         self._thread = threading.Thread(target=self._run, name="books-writer", daemon=True)
 
     def start(self) -> None:
@@ -97,6 +96,11 @@ class Writer:
             self._closing = True
             self._ready.notify()
         self._thread.join(timeout_s)
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait to be written."""
+        return len(self._outcomes) + len(self._intents)
 
     async def record(self, unit: Unit) -> Verdict:
         """Raises BooksUnavailable: an intent came too late or found the queue full, or PostgreSQL is away."""
@@ -205,7 +209,7 @@ class Writer:
 
     def _once(self, batch: list[_Waiting]) -> _Done:
         batch_id, began = new_id("bat"), time.monotonic()
-        verdicts = write_batch(self._cursor(), [waiting.unit for waiting in batch], batch_id)
+        verdicts = write_batch(self._cursor(batch[0].unit, len(batch)), [waiting.unit for waiting in batch], batch_id)
         self._watch.observe("books.commit", (time.monotonic() - began) * 1000)
         self._watch.observe("books.batch.size", len(batch))
         return [(waiting, verdicts[waiting.unit.id]) for waiting in batch if waiting.unit.id in verdicts]
@@ -216,6 +220,7 @@ class Writer:
         log.warning("a batch of %d met %s: %s", len(batch), kind, faults.describe(error))
         if kind in (faults.Kind.LOST, faults.Kind.UNSURE):
             self._hang_up()
+            self._watch.count("books.lost", part="writer")
             for waiting in batch:
                 waiting.unsure |= kind is faults.Kind.UNSURE
             return self._wait_for_postgres(batch)
@@ -258,13 +263,10 @@ class Writer:
 
     # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _cursor(self) -> extensions.cursor:
+    def _cursor(self, first: Unit, units: int) -> extensions.cursor:
         """psycopg2's own: SQLAlchemy's results took as long as the batch."""
-        cursor = cast(extensions.cursor, self._connected().connection.cursor())
-        now = time.monotonic()
-        if self._planned_at < now - PLAN_KEPT_S:
-            cursor.execute("DISCARD PLANS")
-            self._planned_at = now
+        cursor = commented(self._connected(), self._comment(first))
+        self._plans.keep(cursor, units)
         return cursor
 
     def _connected(self) -> Connection:
