@@ -9,6 +9,9 @@ INSTALLED := .venv/installed
 BANK ?=
 COMPOSE := docker compose $(if $(BANK),--profile $(BANK))
 ARGS ?=
+# Tests run side by side, two to a core since many of them wait, each side with servers of its own.
+SIDES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? 2 * n : 8)))
+PYTEST := $(BIN)/pytest --numprocesses $(SIDES) --dist loadfile
 
 # Folders whose tests do no I/O, and the rest.
 UNIT := $(wildcard tests/domain tests/usecases tests/api tests/telemetry tests/simulator tests/providers)
@@ -37,7 +40,7 @@ endif
 dev-setup: $(INSTALLED) ## Make .venv from requirements.lock
 dev: run ## The same as run
 
-lock: ## Make requirements.lock and the trace agent's lock anew (needs uv)
+lock: ## Make requirements.lock and the locks of tools with environments of their own anew (needs uv)
 	scripts/lock
 
 # --- Run on this machine.
@@ -54,7 +57,9 @@ seed: db-seed ## The same as db-seed
 status: $(INSTALLED) ## Is everything well, and where is it
 	@$(BIN)/cleartill doctor $(ARGS)
 metrics: $(INSTALLED) ## Rates, latencies, breakers and queues, in the terminal
-	@$(BIN)/cleartill doctor --metrics $(ARGS)
+	@$(BIN)/cleartill metrics $(ARGS)
+metrics-reference: $(INSTALLED) ## Every metric, span and log field there is, as Markdown
+	@$(BIN)/python -m cleartill.telemetry.reference
 debug: $(INSTALLED) ## Like run, with DEBUG logs
 	@DEBUG=true LOG_LEVEL=DEBUG $(BIN)/cleartill up $(ARGS)
 reconcile: $(INSTALLED) ## The bank's book against ours: make reconcile ARGS="--since 2026-01-01 --json"
@@ -63,18 +68,22 @@ env-check: $(INSTALLED) ## Are the settings of this environment sound
 	@$(BIN)/cleartill doctor --settings
 deps-check: $(INSTALLED) ## Does what is installed fit together
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 && $(BIN)/python -m pip check || uv pip check --python $(BIN)/python
-prod-check: $(INSTALLED) ## Would these settings be safe in production
+prod-check: $(INSTALLED) ## Would these settings be safe in production; is the code or a dependency known as weak
+	@$(BIN)/ruff check --quiet --select S src
 	@ENV=production $(BIN)/cleartill doctor --settings
+	@$(BIN)/python scripts/supply_chain audit
+sbom: $(INSTALLED) ## What the service is made of, as CycloneDX: make sbom ARGS="--output sbom.cdx.json"
+	@$(BIN)/python scripts/supply_chain sbom $(ARGS)
 
 # --- Tests.
 
-.PHONY: test test-unit test-integration test-api test-stack full-test bench lint format lock
+.PHONY: test test-unit test-integration test-api test-stack full-test bench fuzz game-day chaos rolling-restart keys-drill backup-drill lint format lock
 test: $(INSTALLED) ## All tests, on real PostgreSQL, Valkey and Kafka, with coverage
-	@$(BIN)/pytest --cov=cleartill --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) --cov=cleartill --cov-report=term:skip-covered $(ARGS)
 test-unit: $(INSTALLED) ## The tests without I/O
-	@$(BIN)/pytest $(UNIT) $(ARGS)
+	@$(PYTEST) $(UNIT) $(ARGS)
 test-integration: $(INSTALLED) ## The tests on real parts
-	@$(BIN)/pytest $(INTEGRATION) $(ARGS)
+	@$(PYTEST) $(INTEGRATION) $(ARGS)
 test-api: $(INSTALLED) ## The README's calls against whatever stack is up
 	@$(BIN)/python scripts/smoke $(ARGS)
 test-stack: $(INSTALLED) ## Tests on the real MockServer and Apache Kafka (needs Java 17 and npm)
@@ -82,13 +91,34 @@ test-stack: $(INSTALLED) ## Tests on the real MockServer and Apache Kafka (needs
 full-test: lint test test-stack ## Everything that can fail
 bench: $(INSTALLED) ## The benchmark: payments/s against pgbench, latencies, memory
 	@$(BIN)/python scripts/bench $(ARGS)
+fuzz: $(INSTALLED) ## Schemathesis over the whole OpenAPI document: make fuzz ARGS="--seed 2 --seconds 600"
+	@$(BIN)/python scripts/fuzz $(ARGS)
+game-day: $(INSTALLED) ## Eight faults, one by one: which monitors would fire: make game-day ARGS="--only bank_down"
+	@$(BIN)/python scripts/game_day $(ARGS)
+chaos: $(INSTALLED) ## Kill everything under load; is every cent where it belongs: make chaos ARGS="--kills 100 --seed 1"
+	@$(BIN)/python scripts/chaos $(ARGS)
+rolling-restart: $(INSTALLED) ## One process after the other is restarted under load; who notices: make rolling-restart ARGS=--migrate
+	@$(BIN)/python scripts/rolling_restart $(ARGS)
+keys-drill: $(INSTALLED) ## A new key for 100,000 cards under load, killed and resumed: make keys-drill ARGS="--cards 5000"
+	@$(BIN)/python scripts/rotate_drill $(ARGS)
+backup-drill: $(INSTALLED) ## A backup under load, a restore, and what the bank did since, by name
+	@$(BIN)/python scripts/backup_drill $(ARGS)
 lint: $(INSTALLED) ## Style, format, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/datadog validate --quiet
 format: $(INSTALLED) ## Put the code in form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+# --- Datadog.
+
+.PHONY: datadog-validate datadog-push
+datadog-validate: $(INSTALLED) ## Dashboards, monitors and SLOs: would Datadog take them, is every query fed
+	@$(BIN)/python scripts/datadog validate $(ARGS)
+datadog-push: $(INSTALLED) ## Bring a Datadog account to what the files say: make datadog-push ARGS=--dry-run
+	@$(BIN)/python scripts/datadog push $(ARGS)
 
 # --- Docker.
 
@@ -113,7 +143,7 @@ shell: docker-shell ## Short for docker-shell
 
 # --- Clean.
 
-.PHONY: migrate db-seed status metrics reconcile debug env-check deps-check prod-check clean clean-all
+.PHONY: sbom migrate db-seed status metrics metrics-reference reconcile debug env-check deps-check prod-check clean clean-all
 clean: ## Remove what tools leave behind
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov dist
 	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

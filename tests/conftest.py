@@ -24,13 +24,15 @@ DO $$
 DECLARE name text; filled boolean;
 BEGIN
     FOR name IN SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public'
-        AND tablename NOT IN ('alembic_version', 'outbox_leases', 'reconcile_lease') LOOP
+        AND tablename NOT IN ('alembic_version', 'outbox_leases', 'reconcile_lease', 'audit_chain') LOOP
         EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO filled;
         IF filled THEN EXECUTE 'TRUNCATE ' || name || ' CASCADE'; END IF;
     END LOOP;
 END $$;
 UPDATE outbox_leases SET owner = '', epoch = 0, until = '-infinity';
 UPDATE reconcile_lease SET owner = '', run = 0, until = '-infinity', ended_at = now(), resume_from = NULL;
+UPDATE audit_chain SET began_at = now(), owner = '', epoch = 0, until = '-infinity', number = 0, seal = NULL,
+    sealed_at = NULL, anchored = 0, anchor_tried_at = '-infinity';
 """
 
 

@@ -62,9 +62,12 @@ class Service:
                 stderr=log,
             )
         if health:
-            eventually(lambda: self._answers(name, health), 60)
+            self.until_well(name, health)
 
-    def _answers(self, name: str, health: str) -> bool:
+    def until_well(self, name: str, health: str) -> None:
+        eventually(lambda: self.answers(name, health), 60)
+
+    def answers(self, name: str, health: str) -> bool:
         assert self.running[name].poll() is None, self.log(name).read_text()[-2000:]
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(health, timeout=2).is_success
@@ -78,10 +81,16 @@ class Service:
         )
 
     def start_api(self, number: int, **environment: str) -> str:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        self.start(f"api{number}", "serve", "--port", str(port), health=f"{url}/health/live", **environment)
-        return url
+        return self.start_apis(number, **environment)[0]
+
+    def start_apis(self, *numbers: int, **environment: str) -> list[str]:
+        """All of them at once, and then waits for each."""
+        ports = {f"api{number}": free_port() for number in numbers}
+        for name, port in ports.items():
+            self.start(name, "serve", "--port", str(port), **environment)
+        for name, port in ports.items():
+            self.until_well(name, f"http://127.0.0.1:{port}/health/live")
+        return [f"http://127.0.0.1:{port}" for port in ports.values()]
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

@@ -58,7 +58,7 @@ def test_doctor_says_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_event_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     message = {"partition": 3, "offset": 28, "key": "pay_01kabcdefghjkmnpqrstvwxyz0", "event": EVENT}
-    monkeypatch.setattr("cleartill.adapters.kafka.tail", lambda *_, **__: iter([message]))
+    monkeypatch.setattr("cleartill.adapters.kafka_tail.tail", lambda *_, **__: iter([message]))
     told = CliRunner().invoke(cli.app, ["events", "tail"])
 
     assert told.output.split() == [EVENT["time"], EVENT["type"], message["key"], "10.0", "USD", "3:28"]

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src" / "cleartill"
-OURS = ("src", "tests", "scripts", "mockserver", ".ci")
+OURS = ("src", "tests", "scripts", "mockserver", ".ci", ".github")
 """Folders whose every file is ours; beside them only the files at the root."""
 
 FILE_LINES = 300

@@ -1,8 +1,9 @@
 """What an ASGI server runs: settings → assembly → application. `uvicorn --factory cleartill.asgi:create`."""
 
+import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
@@ -31,7 +32,7 @@ def create() -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         async with assembly.running():
-            _drain_when_told(app)
+            _leave_when_told(app, settings)
             async with serve_until_drained(app) as state:
                 _spare_what_stays()
                 yield state
@@ -48,14 +49,25 @@ def _spare_what_stays() -> None:
     gc.set_threshold(10_000, 10, 10)
 
 
-def _drain_when_told(app: FastAPI) -> None:
-    """From SIGTERM on the process is unready and begins nothing new; then the server's own handler goes on."""
+def _leave_when_told(app: FastAPI, settings: Settings) -> None:
+    """SIGTERM: unready at once, and only after the grace does the process begin nothing new, and the server's own
+    handler close the door. Whoever is in a hurry (a second signal, Ctrl-C) does not wait for the grace."""
+    desk, loop = app.state.desk, asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         servers_own = signal.getsignal(number)
 
-        def told(number: int, frame: FrameType | None, servers_own: Any = servers_own) -> None:
-            app.state.desk.draining = True
+        def close(number: int, servers_own: Any = servers_own) -> None:
+            desk.draining = True
             if callable(servers_own):
-                servers_own(number, frame)
+                servers_own(number, None)
+
+        def told(number: int, _frame: FrameType | None, close: Callable[[int], None] = close) -> None:
+            patient = number == signal.SIGTERM and not desk.leaving and settings.drain_grace_s > 0
+            if not desk.leaving:
+                desk.leave(settings.drain_s)
+            if patient:
+                loop.call_soon_threadsafe(loop.call_later, settings.drain_grace_s, close, number)
+            else:
+                close(number)
 
         signal.signal(number, told)

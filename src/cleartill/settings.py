@@ -1,13 +1,14 @@
 """Settings, read from the environment once. Only asgi, cli and wiring import this; everyone else is handed values."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DEV_SECRET = "cleartill-development-only"
+DEV_SECRET = "cleartill-development-only"  # noqa: S105  (public, and refused in production)
 DEV_ENCRYPTION_KEY = "1:Y2xlYXJ0aWxsLWRldmVsb3BtZW50LW9ubHktMzJieXQ="
 _SECRETS = (
     "secret_key",
@@ -19,6 +20,9 @@ _SECRETS = (
     "database_replica_url",
     "redis_url",
 )
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+_METADATA = tuple(map(ip_network, ("100.100.100.200/32", "fd00:ec2::254/128", "fd20:ce::254/128")))
+"""Those in the private networks; 169.254.0.0/16, where most are, is none of them."""
 
 
 class Settings(BaseSettings):
@@ -63,6 +67,10 @@ class Settings(BaseSettings):
     """Let merchants' webhooks go to this machine, without TLS too: for work on one machine. Off in production, and
     refused there."""
 
+    webhook_allow_networks: str = ""
+    """Private networks, by CIDR, that merchants' webhooks may go to: their receivers are reached by names of that
+    network, and without TLS. For an operator inside a private network, in production too."""
+
     payer_url: str = "http://127.0.0.1:8000/"
     provider_failover: str = ""
     refuse_hard_declines: bool = True
@@ -70,6 +78,10 @@ class Settings(BaseSettings):
     fee_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Hundredths of a percent of what is captured."""
     fee_fixed_minor: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+    outbox_kept_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Reconciliation looks for the events of the last day."""
+    deliveries_kept_days: Annotated[int, Field(ge=1, le=3650)] = 30
 
     rate_limit_global_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     rate_limit_balance_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 10
@@ -93,11 +105,23 @@ class Settings(BaseSettings):
     dd_env: str = "development"
     dd_version: str = "0.1.0"
     trace_keep_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    dd_dbm_propagation_mode: Literal["disabled", "service", "full"] = "full"
+    """What SQL says in a comment, with tracing on. (ddtrace's own default is disabled, for the sake of databases that
+    plan by a statement's text; PostgreSQL does not.)"""
+    dd_data_streams_enabled: bool = False
+    dd_profiling_enabled: bool = False
+    dd_runtime_metrics_enabled: bool = False
+    dd_trace_integrations: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_requests: bool = True
+    log_to: Literal["stdout", "stderr"] = "stdout"
 
     drain_s: Annotated[float, Field(gt=0, le=120)] = 25.0
+    drain_grace_s: Annotated[float, Field(ge=0, le=60)] = 2.0
+    """The first part of `drain_s`: everything is still served, unready, until balancers have noticed."""
     seed_demo: bool = True
+    chaos_failpoints: str = ""
+    """Where this process is to die, for the chaos harness (`failpoints`); refused in production."""
 
     @classmethod
     def read(cls) -> Self:
@@ -110,8 +134,9 @@ class Settings(BaseSettings):
         return cls(**from_files)  # type: ignore[arg-type]
 
     def hushed(self) -> Self:
-        """The same for a command that a person runs and reads: its log tells of trouble only."""
-        return self.model_copy(update={"log_level": "WARNING"})
+        """The same for a command that a person runs and a program may read: its log tells of trouble only, and beside
+        what the command has to say."""
+        return self.model_copy(update={"log_level": "WARNING", "log_to": "stderr"})
 
     @property
     def rate_limits(self) -> dict[str, int]:
@@ -141,9 +166,40 @@ class Settings(BaseSettings):
         """`WEBHOOK_ALLOW_LOOPBACK`, but never in production."""
         return self.webhook_allow_loopback and self.env != "production"
 
+    @property
+    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`WEBHOOK_ALLOW_NETWORKS`. Raises ValueError for what is no private network, and for one in which a cloud's
+        metadata can be asked: whoever names the URL would be told the machine's own credentials."""
+        networks: list[IPv4Network | IPv6Network] = []
+        for written in filter(None, self.webhook_allow_networks.replace(" ", "").split(",")):
+            try:
+                network = ip_network(written)
+            except ValueError as error:
+                raise ValueError(
+                    f"WEBHOOK_ALLOW_NETWORKS is networks like 10.1.0.0/16, comma-separated: {error}"
+                ) from None
+            if not any(network.version == one.version and network.subnet_of(one) for one in _PRIVATE):  # type: ignore[arg-type]
+                raise ValueError(
+                    f"WEBHOOK_ALLOW_NETWORKS: {network} is not a private network; each lies in one of "
+                    f"{', '.join(map(str, _PRIVATE))}"
+                )
+            if metadata := [one for one in _METADATA if network.overlaps(one)]:
+                raise ValueError(
+                    f"WEBHOOK_ALLOW_NETWORKS: {network} holds {metadata[0].network_address}, where clouds "
+                    "tell a machine its credentials; name the part that receivers are in"
+                )
+            networks.append(network)
+        return tuple(networks)
+
     @model_validator(mode="after")
-    def _sound_failover(self) -> Self:
-        _ = self.failover
+    def _sound_lists(self) -> Self:
+        _ = self.failover, self.webhook_networks
+        return self
+
+    @model_validator(mode="after")
+    def _time_to_drain(self) -> Self:
+        if self.drain_grace_s >= self.drain_s:
+            raise ValueError("DRAIN_GRACE_S is the first part of DRAIN_S, and must leave some of it")
         return self
 
     @model_validator(mode="after")
@@ -154,6 +210,8 @@ class Settings(BaseSettings):
                 raise ValueError("production needs its own SECRET_KEY, ENCRYPTION_KEY and WEBHOOK_SECRET")
             if self.database_unsafe_durability or self.debug or self.seed_demo:
                 raise ValueError("production refuses DATABASE_UNSAFE_DURABILITY, DEBUG and SEED_DEMO")
+            if self.chaos_failpoints:
+                raise ValueError("production refuses CHAOS_FAILPOINTS: they kill the process")
             if self.webhook_allow_loopback and "webhook_allow_loopback" in self.model_fields_set:
                 raise ValueError("production refuses WEBHOOK_ALLOW_LOOPBACK: merchants would reach this machine")
             if self.stripe_secret_key.get_secret_value() and not self.stripe_api_base.startswith("https://"):

@@ -1,21 +1,28 @@
 """The composition root: which adapter stands behind which port, and telemetry around all of them."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from cleartill.adapters.aesgcm import AesGcmVault, KeyRing
 from cleartill.adapters.https import GuardedHttps
 from cleartill.adapters.kafka import KafkaPublisher
 from cleartill.adapters.postgres.backlog import PostgresBacklog
 from cleartill.adapters.postgres.books import PostgresBooks
+from cleartill.adapters.postgres.chain import PostgresAuditChain
 from cleartill.adapters.postgres.engine import ConnectionPool, check_durability, connect
 from cleartill.adapters.postgres.ledger import PostgresLedger
 from cleartill.adapters.postgres.listen import KeyListener
 from cleartill.adapters.postgres.merchants import PostgresMerchants
+from cleartill.adapters.postgres.minutes import PostgresMinutes
 from cleartill.adapters.postgres.reads import PostgresReads
 from cleartill.adapters.postgres.reconciliation import PostgresAudits
+from cleartill.adapters.postgres.retention import PostgresRetention
+from cleartill.adapters.postgres.stats import PostgresStats
+from cleartill.adapters.postgres.subjects import PostgresSubjects
 from cleartill.adapters.postgres.transfers import PostgresTransfers
 from cleartill.adapters.postgres.webhooks import PostgresWebhooks
 from cleartill.adapters.postgres.writer import Writer
@@ -24,15 +31,19 @@ from cleartill.adapters.redis_limits import RedisLimiter
 from cleartill.adapters.standard_webhooks import StandardWebhooks
 from cleartill.domain.errors import BooksUnavailable
 from cleartill.domain.ledger import Fees
+from cleartill.domain.retention import KEPT, Perishable
+from cleartill.failpoints import armed
 from cleartill.ports import Clock, SystemClock, Till, Watch
 from cleartill.providers import Means, Provider, enabled, verifiers
 from cleartill.providers.guard import Guard
 from cleartill.settings import Settings
-from cleartill.telemetry import Telemetry, telemetry
+from cleartill.telemetry import Extras, Level, MinuteRecorder, Pulse, Telemetry, telemetry
 
 START_TRIES, START_PAUSE_S = 60, 1.0
 PUBLISH_TIMEOUT_S = 10.0
 """Below the outbox lease (30 s): what was produced under a lease is reported, or purged, while it lasts."""
+RECORDED = ("api", "worker")
+"""The roles whose minutes are kept: processes that stay, not a person's commands."""
 
 
 @dataclass(slots=True)
@@ -52,6 +63,7 @@ class Assembly:
     publisher: KafkaPublisher
     courier: StandardWebhooks
     providers: dict[str, Provider]
+    minutes: MinuteRecorder | None = None
     till: Till = field(init=False)
 
     @asynccontextmanager
@@ -71,8 +83,14 @@ class Assembly:
             for provider in self.providers.values():
                 closing.push_async_callback(provider.close)
             await self._find_the_books(start_tries)
+            if self.minutes is not None:
+                closing.push_async_callback(self.minutes.close)
+                self.minutes.start(self.till.minutes)
             self.writer.start()
             closing.callback(self.writer.close)
+            pulse = Pulse(self.telemetry.watch, self._levels())
+            closing.push_async_callback(pulse.close)
+            pulse.start()
             closing.push_async_callback(self.guard.close)
             await self.guard.start()
             closing.push_async_callback(self.merchants.use.close)
@@ -81,6 +99,13 @@ class Assembly:
                 closing.push_async_callback(self.listener.close)
                 self.listener.start()
             yield self.till
+
+    def _levels(self) -> list[Level]:
+        return [
+            Level("books.queue", {}, lambda: self.writer.waiting),
+            Level("pool.busy", {"pool": "reads"}, lambda: self.pool.busy),
+            Level("pool.busy", {"pool": "lists"}, lambda: self.for_lists.busy),
+        ]
 
     async def _find_the_books(self, tries: int) -> None:
         """PostgreSQL may come up later than we do."""
@@ -96,11 +121,15 @@ class Assembly:
 
 
 def build(settings: Settings, *, role: str) -> Assembly:
-    """The parts for one process of ours; `role` is what its connections call themselves."""
-    sight = _sight(settings)
+    """The parts for one process of ours, which leaves no core dump; `role` is what its connections call themselves."""
+    # A crash must not write memory, and card numbers with it, to the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    minutes = MinuteRecorder(role) if role in RECORDED else None
+    sight = sight_of(settings, minutes)
     watch = sight.watch
     engine = connect(settings.database_url, name=f"cleartill {role}", pool_size=settings.database_read_pool + 1)
-    pool = ConnectionPool(engine, settings.database_read_pool, watch)
+    comments = sight.comments(settings.database_url)
+    pool = ConnectionPool(engine, settings.database_read_pool, watch, comments.here)
     providers, breakers = _providers(settings, sight), RedisBreakers(settings.redis_url, watch)
     merchants, listener = PostgresMerchants(pool), None
     if role == "api":  # nobody else asks for keys
@@ -108,9 +137,9 @@ def build(settings: Settings, *, role: str) -> Assembly:
     made = Assembly(
         settings=settings,
         telemetry=sight,
-        writer=Writer(engine, watch),
+        writer=Writer(engine, watch, comments.of_unit),
         pool=pool,
-        for_lists=_pool_for_lists(settings, role, watch),
+        for_lists=_pool_for_lists(settings, role, sight),
         guard=_guard(settings, providers, breakers, watch, SystemClock()),
         breakers=breakers,
         limiter=RedisLimiter(settings.redis_url, watch),
@@ -119,10 +148,14 @@ def build(settings: Settings, *, role: str) -> Assembly:
         publisher=KafkaPublisher(
             settings.kafka_bootstrap_servers, settings.kafka_topic, message_timeout_s=PUBLISH_TIMEOUT_S, watch=watch
         ),
-        courier=StandardWebhooks(GuardedHttps(loopback=settings.webhooks_to_loopback)),
+        courier=StandardWebhooks(
+            GuardedHttps(loopback=settings.webhooks_to_loopback, networks=settings.webhook_networks),
+            outgoing_headers=sight.letter_headers,
+        ),
         providers=providers,
+        minutes=minutes,
     )
-    made.till = sight.observed(_till(made))
+    made.till = sight.observed(armed(_till(made), settings.chaos_failpoints))
     return made
 
 
@@ -144,6 +177,12 @@ def _till(made: Assembly) -> Till:
         audits=PostgresAudits(pool),
         transfers=PostgresTransfers(pool, lists),
         ledger=PostgresLedger(pool),
+        retention=PostgresRetention(pool),
+        minutes=PostgresMinutes(pool),
+        stats=PostgresStats(lists),
+        subjects=PostgresSubjects(pool),
+        chain=PostgresAuditChain(pool),
+        kept=_kept(settings),
         watch=made.telemetry.watch,
         flights=made.telemetry.flights,
         probes={
@@ -165,11 +204,20 @@ def _till(made: Assembly) -> Till:
     )
 
 
-def _pool_for_lists(settings: Settings, role: str, watch: Watch) -> ConnectionPool:
+def _kept(settings: Settings) -> dict[Perishable, timedelta]:
+    return {
+        **KEPT,
+        Perishable.EVENTS: timedelta(days=settings.outbox_kept_days),
+        Perishable.DELIVERIES: timedelta(days=settings.deliveries_kept_days),
+    }
+
+
+def _pool_for_lists(settings: Settings, role: str, sight: Telemetry) -> ConnectionPool:
     """Of their own, whichever database they read: a long list must not keep a payment waiting for a connection."""
     size = settings.database_list_pool
     url = settings.database_replica_url or settings.database_url
-    return ConnectionPool(connect(url, name=f"cleartill {role} lists", pool_size=size), size, watch)
+    engine = connect(url, name=f"cleartill {role} lists", pool_size=size)
+    return ConnectionPool(engine, size, sight.watch, sight.comments(url).here)
 
 
 def _providers(settings: Settings, sight: Telemetry) -> dict[str, Provider]:
@@ -207,7 +255,8 @@ def _failover(settings: Settings, names: frozenset[str]) -> dict[str, str]:
     return settings.failover
 
 
-def _sight(settings: Settings) -> Telemetry:
+def sight_of(settings: Settings, minutes: MinuteRecorder | None = None) -> Telemetry:
+    """Telemetry as the settings want it; once per process."""
     return telemetry(
         service=settings.dd_service,
         env=settings.dd_env,
@@ -220,4 +269,13 @@ def _sight(settings: Settings) -> Telemetry:
         keep_share=settings.trace_keep_share,
         log_level="DEBUG" if settings.debug else settings.log_level,
         log_requests=settings.log_requests,
+        log_to=settings.log_to,
+        minutes=minutes,
+        extras=Extras(
+            sql=settings.dd_dbm_propagation_mode,
+            streams=settings.kafka_topic if settings.dd_data_streams_enabled else "",
+            profiling=settings.dd_profiling_enabled,
+            runtime_metrics=settings.dd_runtime_metrics_enabled,
+            integrations=tuple(filter(None, settings.dd_trace_integrations.replace(" ", "").split(","))),
+        ),
     )

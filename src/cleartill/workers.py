@@ -4,16 +4,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cleartill.domain.backoff import delay_s
 from cleartill.domain.errors import Unavailable
 from cleartill.ports import Till
+from cleartill.usecases.anchor_audit import EVERY_S, anchor_audit
 from cleartill.usecases.deliver_webhook import UnderWay, deliver_webhook
 from cleartill.usecases.execute_transfer import execute_transfer
 from cleartill.usecases.expire import expire
 from cleartill.usecases.publish_outbox import publish_outbox
+from cleartill.usecases.purge import Sweep, purge
 from cleartill.usecases.reconcile import reconcile
 from cleartill.usecases.resolve import resolve
+from cleartill.usecases.seal_audit import BATCH, seal_audit
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,8 @@ FAN_OUT = 500
 """Events made into deliveries in one transaction."""
 ACCOUNTS = 64
 """Whose entries are added to their balances in one round."""
+MINUTES_KEPT_S, MINUTES_AT_ONCE = 14 * 86_400, 500
+"""How long the processes' minutes are kept, and how many are deleted in one round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,16 @@ class Worker:
 
 
 async def _depths(till: Till, _owner: str) -> int:
-    for depth in [*await till.backlog.depths(), *await till.webhooks.depths(), *await till.transfers.depths()]:
-        till.watch.gauge(depth.name, depth.value, **depth.tags)
+    for waits in (till.backlog, till.webhooks, till.transfers, till.audits, till.chain):
+        for depth in await waits.depths():
+            till.watch.gauge(depth.name, depth.value, **depth.tags)
     return 0
+
+
+async def _seal_audit(till: Till, owner: str) -> int:
+    """What a second brings is sealed at once, however few payments there are in it."""
+    sealed = await seal_audit(till, owner)
+    return sealed if sealed == BATCH else 0
 
 
 WORKERS = (
@@ -46,17 +59,31 @@ WORKERS = (
     Worker("fan_out", lambda till, _owner: till.webhooks.fan_out(FAN_OUT), 0.2),
     Worker("execute_transfer", execute_transfer, 0.5),
     Worker("roll_up", lambda till, _owner: till.ledger.roll_up(ACCOUNTS), 1.0),
+    Worker("seal_audit", _seal_audit, 1.0),
+    Worker("anchor_audit", anchor_audit, EVERY_S),
     Worker("depths", _depths, 10.0),
+    Worker("forget_minutes", lambda till, _owner: till.minutes.forget(MINUTES_KEPT_S, MINUTES_AT_ONCE), 300.0),
 )
 
 
-async def work(till: Till, owner: str, stop: asyncio.Event) -> None:
-    """Run every worker until told to stop; a round under way is finished first."""
-    under_way = UnderWay()
+async def work(till: Till, owner: str, stop: asyncio.Event, drain_s: float = 25.0) -> None:
+    """Run every worker until told to stop. A round under way is finished first, for `drain_s` seconds; then it is
+    dropped, as if the process had been killed: its leases end, and another worker goes on."""
+    under_way, sweep = UnderWay(), Sweep()
     deliver = Worker("deliver_webhook", lambda till, owner: deliver_webhook(till, owner, under_way), 0.2)
     nightly = Worker("reconcile", lambda till, owner: _reconcile(till, owner, stop), 300.0)
-    await asyncio.gather(*(_loop(worker, till, owner, stop) for worker in (*WORKERS, deliver, nightly)))
-    await under_way.finish(till)
+    purging = Worker("purge", lambda till, _owner: purge(till, sweep), 60.0)
+    rounds = asyncio.gather(*(_loop(worker, till, owner, stop) for worker in (*WORKERS, deliver, nightly, purging)))
+    told = asyncio.ensure_future(stop.wait())
+    both: set[asyncio.Future[Any]] = {rounds, told}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    try:
+        async with asyncio.timeout(drain_s):
+            await rounds
+            await under_way.finish(till)
+    except TimeoutError:
+        log.warning("what was under way did not end in %.0f s; another worker goes on with it", drain_s)
 
 
 async def _reconcile(till: Till, owner: str, stop: asyncio.Event) -> int:

@@ -118,13 +118,21 @@ def test_a_key_is_kept_as_a_digest(database_url: str) -> None:
     assert refused.value.diag.constraint_name == "api_keys_digest_is_sha256"
 
 
+SEALED = "seal_number = seq, seal = sha256('x'), seal_previous = sha256('')"
+UNSEALED = "seal_number = NULL, seal = NULL, seal_previous = NULL"
+
+
 @pytest.mark.parametrize(
     "tampering",
     [
         "UPDATE audit_logs SET actor = 'somebody else'",
         "UPDATE audit_logs SET details = '{}'",
         "UPDATE audit_logs SET seal_number = 1",
-        "UPDATE audit_logs SET seal_number = 1, seal = 'x', actor = 'somebody else'",
+        "UPDATE audit_logs SET seal_number = 1, seal = sha256('x')",
+        "UPDATE audit_logs SET seal_number = seq, seal = 'x', seal_previous = sha256('')",
+        "UPDATE audit_logs SET seal_number = -seq, seal = sha256('x'), seal_previous = sha256('')",
+        f"UPDATE audit_logs SET {SEALED}, actor = 'somebody else'",
+        f"UPDATE audit_logs SET {SEALED}, details = details || '{{\"event_id\": 1.0}}'",
         "DELETE FROM audit_logs",
         "TRUNCATE audit_logs",
         "TRUNCATE audit_logs CASCADE",
@@ -140,10 +148,17 @@ async def test_the_audit_log_only_grows(filled: str, tampering: str) -> None:
 
 
 async def test_the_seal_is_set_once(filled: str) -> None:
-    rows(filled, "UPDATE audit_logs SET seal_number = seq, seal = 'x'")
+    rows(filled, f"UPDATE audit_logs SET {SEALED}")
 
-    with pytest.raises(errors.RestrictViolation):
-        rows(filled, "UPDATE audit_logs SET seal = 'y'")
+    for again in ("seal = sha256('y')", "seal_number = seq + 1", "seal_previous = seal", SEALED, UNSEALED):
+        with pytest.raises(errors.RestrictViolation):
+            rows(filled, f"UPDATE audit_logs SET {again}")
+
+
+async def test_the_number_of_a_seal_is_given_once(filled: str) -> None:
+    with pytest.raises(errors.UniqueViolation) as refused:
+        rows(filled, "UPDATE audit_logs SET seal_number = 7, seal = sha256('x'), seal_previous = sha256('')")
+    assert refused.value.diag.constraint_name == "audit_logs_chain"
 
 
 async def test_the_ledger_sums_to_zero_per_currency(room: Room, database_url: str) -> None:

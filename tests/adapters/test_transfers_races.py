@@ -221,9 +221,9 @@ async def forgetful(database_url: str) -> AsyncIterator[PostgresTransfers]:
     async with open_room(database_url) as room:
         transact = room.pool._transact
 
-        def twice(work: Any) -> Any:
-            transact(work)
-            return transact(work)
+        def twice(work: Any, comment: str) -> Any:
+            transact(work, comment)
+            return transact(work, comment)
 
         room.pool._transact = twice  # type: ignore[method-assign]
         yield PostgresTransfers(room.pool)

@@ -168,7 +168,6 @@ WALKS: dict[tuple[PaymentStatus, PaymentStatus], Walk] = {
 }
 
 NOT_WALKED = {
-    (S.IN_DOUBT, S.PENDING): "who says that nothing was sent says so before there is doubt",
     (S.REQUIRES_ACTION, S.PROCESSING): "it passes there on its way to captured or authorized, in one unit",
 }
 DRAWN = {(was, to) for was, after in PAYMENT_STEPS.items() for to in after}

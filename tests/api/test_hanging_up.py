@@ -61,11 +61,35 @@ async def test_the_end_cuts_off_what_takes_too_long_in_doubt(
     await asyncio.wait([request])
 
 
+async def test_leaving_is_unready_and_serves_each_caller_once_more(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """Till the balancer has noticed; and no connection is kept for the moment when idle ones are closed."""
+    before = await client.get("/health/ready")
+    assert (before.status_code, before.headers.get("connection")) == (200, None)
+    app.state.desk.leave(25)
+    ready, paid = await client.get("/health/ready"), await client.post(PROCESS, json=CHARGE)
+    read = await client.get(f"/api/v1/payments/{paid.json()['id']}")
+    refused = await client.post(PROCESS, json={})
+    assert [answer.status_code for answer in (ready, paid, read, refused)] == [503, 201, 200, 422]
+    assert {answer.headers.get("connection") for answer in (ready, paid, read, refused)} == {"close"}
+
+
+async def test_the_end_is_counted_from_the_signal(world: World) -> None:
+    """However long the server has taken before: then there is no time left for a payment that is under way."""
+    desk, never = Desk(world.till, "test", "0.1.0"), asyncio.Event()
+    under_way = asyncio.ensure_future(never.wait())
+    desk.under_way.add(under_way)  # type: ignore[arg-type]
+    desk.leave(25)
+    world.clock.advance(25)
+    await desk.drain(3600)
+    assert under_way.cancelled()
+
+
 async def test_draining_is_unready_alive_and_begins_nothing(
     app: FastAPI, client: httpx.AsyncClient, world: World
 ) -> None:
     payment = (await client.post(PROCESS, json=CHARGE)).json()["id"]
     rows = world.memory.rows
+    app.state.desk.leave(25)
     app.state.desk.draining = True
     assert (await client.get("/health/ready")).status_code == 503
     assert (await client.get("/health/live")).status_code == 200

@@ -15,6 +15,8 @@ ROUTES = [
     ("POST", "/api/v1/payments/pay_1/refund"),
     ("GET", "/api/v1/refunds/ref_1"),
     ("GET", "/api/v1/payments/pay_1/timeline"),
+    ("GET", "/api/v1/stats"),
+    ("GET", "/api/v1/operations"),
 ]
 UNKNOWN_KEY = "sk_test_nobody00NobodyHasThisKeyNobodyHasThisKey"
 WRONG_TAIL = DEMO_API_KEY[:-1] + "X"

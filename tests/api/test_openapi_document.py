@@ -59,6 +59,8 @@ ROUTES = {
     ("get", "/api/v1/users/{id}/balance"),
     ("get", "/api/v1/merchants/{id}/transactions"),
     ("get", "/api/v1/users/{id}/transactions"),
+    ("get", "/api/v1/stats"),
+    ("get", "/api/v1/operations"),
     ("get", "/health"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
@@ -142,6 +144,8 @@ async def test_views_are_described_field_by_field(client: httpx.AsyncClient, doc
         "TimelineView": timeline,
         "StepView": timeline["steps"][0],
         "HealthView": (await client.get("/health")).json(),
+        "StatsView": (stats := (await client.get("/api/v1/stats")).json()),
+        "PointView": stats["points"][0],
         "IndexView": (await client.get("/")).json(),
     }.items():
         assert set(schemas[name]["properties"]) == set(shown), name

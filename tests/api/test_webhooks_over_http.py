@@ -68,6 +68,7 @@ async def test_a_url_is_all_it_takes(client: httpx.AsyncClient) -> None:
         ("event_types", None), ("event_types", "payment.captured"), ("event_types", ["payment.caught"]),
         ("event_types", [7]), ("event_types", ["payment.*"]), ("event_types", {"payment.captured": True}),
         ("event_types", ["payment.captured"] * 100), ("description", ""), ("description", "x" * 201),
+        ("event_types", ["reconciliation.mismatch"]),
         ("description", "card 4242 4242 4242 4242"), ("secret", "whsec_mine"), ("merchant_id", "merchant_456"),
         ("id", "we_1"),
     ],

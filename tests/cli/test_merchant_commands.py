@@ -68,3 +68,25 @@ def test_an_email_address_has_one_account() -> None:
 def test_a_merchant_that_is_not_there(command: tuple[str, ...]) -> None:
     told = cleartill("keys", *command, "--merchant", "mer_0")
     assert (told.exit_code, "no such object" in told.output) == (1, True)
+
+
+def test_the_ring_says_which_key_may_be_taken_out(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    one, two = (cleartill("keys", "new", "--version", version).output.strip() for version in ("1", "2"))
+    rows(
+        database_url,
+        "INSERT INTO card_vault (merchant_id, token, key_version, sealed, summary) VALUES ('m', 'card_1', 1, '', '{}')",
+    )
+    said = {}
+    for ring in (f"{two},{one}", f"{one},{two}", two):
+        monkeypatch.setenv("ENCRYPTION_KEY", ring)
+        said[ring] = cleartill("keys", "ring")
+    lines = [[line.split() for line in told.output.splitlines()[1:]] for told in said.values()]
+    assert [told.exit_code for told in said.values()] == [0, 0, 1]
+    assert [[line[:4] for line in told] for told in lines] == [
+        [["1", "1", "0", "current:"], ["2", "0", "0", "seals"]],
+        [["1", "1", "0", "in"], ["2", "0", "0", "current:"]],
+        [["1", "1", "0", "is"], ["2", "0", "0", "current:"]],
+    ]
+    rows(database_url, "UPDATE card_vault SET key_version = 2")
+    monkeypatch.setenv("ENCRYPTION_KEY", f"{one},{two}")
+    assert re.search(r"^ *1 +0 +0 +seals nothing: may be taken out", cleartill("keys", "ring").output, re.M)

@@ -17,9 +17,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from cleartill.domain.outcome import Accepted, Approved, Found
+from cleartill.domain.transfer import TransferKind
+from cleartill.ports import TransferOrder
+from cleartill.providers.bank import finding_of
+from cleartill.providers.bank_transfer import transfer_finding_of, transfer_outcome_of
+from cleartill.providers.wire import Reply
 from cleartill.simulator.acquirer import Acquirer
 from cleartill.simulator.book import Book
 from cleartill.simulator.cards import TEST_CARDS, Fault, TestCard
+from cleartill.simulator.conduct import Conduct
 from cleartill.simulator.http import bank_server, create_bank
 
 pytestmark = pytest.mark.enable_socket
@@ -47,13 +54,15 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def simulator_url() -> Iterator[str]:
-    """The simulator, in a thread of its own."""
+    """The simulator, in a thread of its own; transfers succeed, at once."""
     for _ in range(100):
         port = random.randint(20000, 32000)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 break
-    server = bank_server(create_bank(Acquirer(Book(None))), port=port)
+    conduct = Conduct()
+    conduct.change({"transfer_delay_s": [0, 0], "transfer_fail_rate": 0})
+    server = bank_server(create_bank(Acquirer(Book(None)), conduct), port=port)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -187,14 +196,47 @@ def test_capture_void_and_refund_name_their_authorization(bank: httpx.Client) ->
             assert (done["amount_minor"], done["currency"]) == (1234, "USD")
 
 
-@pytest.mark.parametrize("direction", ["deposit", "withdrawal"])
-def test_a_transfer_is_accepted_and_pending(bank: httpx.Client, direction: str) -> None:
-    body = follow_up(direction=direction)
-    answer = post(bank, "/v1/transfers", body)
-    done = answer.json()
-    assert answer.status_code == 202
-    assert set(done) >= FIELDS
-    assert (done["reference"], done["status"], done["direction"]) == (body["reference"], "pending", direction)
+@pytest.mark.parametrize("kind", list(TransferKind))
+def test_a_transfer_ends_in_success_as_the_order_or_a_question_says(bank: httpx.Client, kind: TransferKind) -> None:
+    """At once, or a moment after it was accepted: read as our own provider reads it."""
+    body = follow_up(direction=kind)
+    ask = TransferOrder(body["reference"], kind, 1234, "USD", datetime.now(UTC))
+    for _ in range(2):
+        answer = post(bank, "/v1/transfers", body)
+        done = answer.json()
+        assert set(done) >= FIELDS
+        assert (done["reference"], done["direction"], done["kind"]) == (body["reference"], kind, "transfer")
+        said = transfer_outcome_of(Reply(answer.status_code, done), ask)
+        assert isinstance(said, Approved if answer.status_code == 200 else Accepted)
+    for _ in range(200):
+        if not isinstance(said, Accepted):
+            break
+        asked = bank.get(f"/v1/operations/{ask.attempt_key}")
+        found = transfer_finding_of(Reply(asked.status_code, asked.json()), ask)
+        said = found.outcome if isinstance(found, Found) else found
+        time.sleep(0.02)
+    assert isinstance(said, Approved)
+    assert said.provider_id == done["operation_id"]
+
+
+@pytest.mark.parametrize("wrong", [{"direction": "gift"}, {"direction": None}, {"amount_minor": 0}], ids=str)
+def test_an_order_that_is_no_transfer_is_400(bank: httpx.Client, wrong: dict[str, Any]) -> None:
+    answer = bank.post("/v1/transfers", json=follow_up(direction="deposit") | wrong)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_of_what_it_never_did_nobody_is_told_a_yes(bank: httpx.Client) -> None:
+    """Whatever the reference looks like, a question makes no money."""
+    for prefix in ("dep", "wdr", "pay"):
+        ask = TransferOrder(f"{prefix}_{uuid4().hex}.transfer.1", TransferKind.DEPOSIT, 1234, "USD", datetime.now(UTC))
+        for answer in (
+            bank.get(f"/v1/operations/{ask.attempt_key}"),
+            bank.post(f"/v1/operations/{ask.attempt_key}/cancel"),
+            bank.get(f"/v1/operations/{ask.attempt_key}"),
+        ):
+            reply = Reply(answer.status_code, answer.json())
+            assert not isinstance(transfer_finding_of(reply, ask), Found)
+            assert not isinstance(finding_of(reply, ask), Found)
 
 
 def test_nothing_is_known_under_a_reference_that_was_never_used(bank: httpx.Client) -> None:

@@ -191,7 +191,9 @@ async def test_cards_are_kept_and_rewrapped(house: House) -> None:
 
     assert len(await house.backlog.cards_not_under(2, 2)) == 2
     pairs = [(card, replace(card, key_version=2, sealed=b"new")) for card in cards]
+    assert await house.backlog.cards_by_key() == {1: 3}
     assert await house.backlog.store_rewrapped(pairs[:2]) == 2
+    assert await house.backlog.cards_by_key() == {1: 1, 2: 2}
     assert await house.backlog.store_rewrapped(pairs[:2]) == 0
     assert await house.backlog.cards_not_under(2, 10) == cards[2:]
     assert await house.books.card(MERCHANT, "card_1") == pairs[1][1]

@@ -143,6 +143,18 @@ async def test_the_first_final_answer_stays(vaults: Vaults) -> None:
         assert existing.answer.body == kept
 
 
+async def test_the_answer_of_another_that_has_the_key_by_now_stays(vaults: Vaults) -> None:
+    """The key was let go a day after a dead letter's end; the letter is taken up again after that."""
+    letter = await vaults.made(claim=claim("k"))
+    other = Transfer.of(M, DEPOSIT, 700, "USD", "bank", START, "t" * 32, claim=claim("k"))
+    assert await vaults.transfers.record(new(other, claim=claim("k"), answer=Answer(202, "p"))) is Fate.RECORDED
+    letter.begin(START)
+    assert await vaults.transfers.record(ended(letter, YES, answer=Answer(201, "ended"))) is Fate.RECORDED
+    existing = await vaults.transfers.claimed(claim("k"))
+    assert existing is not None
+    assert (existing.answer, existing.payment_id) == (Answer(202, "p"), other.id)
+
+
 async def test_an_event_is_heard_once(vaults: Vaults) -> None:
     made = await vaults.made()
     made.begin(START)

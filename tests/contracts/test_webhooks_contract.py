@@ -71,7 +71,9 @@ async def test_secrets_under_another_key_are_sealed_again(house: House) -> None:
     def again(one: Endpoint) -> Endpoint:
         return one.resealed(b"again", b"again too", 2)
 
+    assert await house.webhooks.secrets_by_key() == {1: 1, 2: 1}
     assert await house.webhooks.reseal(2, again, 10) == 1
+    assert await house.webhooks.secrets_by_key() == {2: 2}
     assert await house.webhooks.reseal(2, again, 10) == 0
     found = await house.webhooks.get(MERCHANT, old.id)
     assert (found.secret, found.old_secret, found.key_version) == (b"again", b"again too", 2)

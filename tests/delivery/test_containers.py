@@ -124,6 +124,11 @@ def test_our_services_are_told_where_the_others_are(name: str) -> None:
         assert host.removeprefix("${BANK:-").removesuffix("}") in SERVICES
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_webhooks_do_not_lead_back_into_our_own_containers(name: str) -> None:
+    assert SERVICES[name]["environment"]["WEBHOOK_ALLOW_LOOPBACK"] == "false"
+
+
 def test_mockserver_gets_its_expectations_and_keeps_card_numbers_to_itself() -> None:
     mockserver = SERVICES["mockserver"]
     folder, inside, mode = mockserver["volumes"][0].split(":")

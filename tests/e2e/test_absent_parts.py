@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cleartill.adapters.kafka import tail
+from cleartill.adapters.kafka_tail import tail
 from cleartill.domain.merchant import DEMO_API_KEY
 from cleartill.embedded.kafka import EmbeddedKafka
 from cleartill.embedded.postgres import EmbeddedPostgres

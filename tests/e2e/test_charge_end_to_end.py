@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cleartill.adapters.kafka import tail
+from cleartill.adapters.kafka_tail import tail
 from cleartill.domain.merchant import DEMO_ADMIN_KEY, DEMO_API_KEY
 from cleartill.simulator.cards import TEST_CARDS, Fault
 from service import Service, charge_body, eventually

@@ -33,7 +33,7 @@ def test_when_a_key_was_last_used_is_written(shared: Service, caller: httpx.Clie
 
 def test_processes_count_together(shared: Service, caller: httpx.Client) -> None:
     names = ("api7", "api8")
-    urls = [shared.start_api(number, RATE_LIMIT_GLOBAL_PER_MIN="4") for number in (7, 8)]
+    urls = shared.start_apis(7, 8, RATE_LIMIT_GLOBAL_PER_MIN="4")
     try:
         answers = [httpx.get(url + KEYS, headers=caller.headers) for url in urls * 3]
         assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 2

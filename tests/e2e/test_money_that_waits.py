@@ -1,5 +1,6 @@
-"""Deposits and withdrawals through real processes: an API, a worker that is killed, a bank that calls back."""
+"""Money that waits, through real processes: an API, workers that are killed or stopped, a bank that calls back."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,33 @@ def test_callbacks_from_outside_and_dead_letters_by_hand(service: Service, clien
     assert client.get(BALANCE).json()["balances"][0]["amount_minor"] == 600
     again = client.get("/api/v1/deposits").json()
     assert [one["status"] for one in again["data"]] == ["succeeded", "succeeded"]
+
+
+def test_a_night_that_a_worker_leaves_at_sigterm_is_ended_by_the_next(shared: Service) -> None:
+    """The run is a day late; the bank's book comes slowly, then at once."""
+
+    def lease() -> tuple[Any, ...]:
+        asked = "SELECT run, until > now(), ended_at < now() - interval '1 day', owner FROM reconcile_lease"
+        return shared.rows(asked)[0]
+
+    shared.kill("worker", signal.SIGTERM)
+    rows(shared.database_url, "UPDATE reconcile_lease SET ended_at = now() - interval '25 hours'")
+    before, reports = lease()[0], "SELECT run FROM reconciliations WHERE run > %s ORDER BY run"
+    shared.control(delay_ms=60_000)
+    try:
+        shared.start("evening", "work")
+        eventually(lambda: lease()[:3] == (before + 1, True, True))
+        evening, owner = shared.running["evening"], lease()[3]
+        shared.kill("evening", signal.SIGTERM)
+        assert lease()[1:3] == (False, True), "it has given its turn back, and is still late"
+        assert shared.rows(reports, before) == []
+    finally:
+        shared.control(delay_ms=0)
+        shared.start("worker", "work")
+    assert evening.returncode == 0, shared.log("evening").read_text()[-2000:]
+    assert eventually(lambda: shared.rows(reports, before)) == [(before + 2,)]
+    eventually(lambda: lease()[:3] == (before + 2, False, False))
+    assert lease()[3] != owner
 
 
 def _command(service: Service, *arguments: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cleartill.embedded.beside import data_of_the_running
 from cleartill.embedded.scratch import PORT_LIMIT, free_port, is_free, scratch_dir
 
 PATIENCE_S = 60.0
@@ -34,7 +35,7 @@ if verb == "work":
 """
 START = """
 import sys
-from pathlib import Path
+from pathlib import Path, PosixPath
 from cleartill.embedded import agent, launcher
 from cleartill.embedded.up import up
 launcher.COMMAND = (sys.executable, {stub!r})
@@ -201,12 +202,18 @@ def test_what_the_environment_names_is_used_and_not_started(place):
     assert is_free(ports["postgres_port"])
 
 
-def test_ephemeral_leaves_nothing(place, monkeypatch):
+def test_ephemeral_is_found_where_it_was_started_and_leaves_nothing(place, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(place))
-    with launched(place, {**free_ports(), "ephemeral": True}) as process:
-        assert eventually(lambda: bool(list(place.glob("cleartill-*/up.json"))))
+    monkeypatch.delenv("CLEARTILL_DATA_DIR", raising=False)
+    notes = place / "here" / ".cleartill"
+    notes.parent.mkdir()
+    with launched(place, {**free_ports(), "ephemeral": True, "notes": notes}) as process:
+        assert eventually(lambda: data_of_the_running(notes) is not None)
+        assert data_of_the_running(notes) in place.glob("cleartill-*")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
+    assert not notes.exists()
+    notes.parent.rmdir()
     assert {entry.name for entry in place.iterdir()} == {"stub.py", "calls"}
 
 

@@ -4,6 +4,7 @@ from fakes.books import FakeBooks, FakeReads
 from fakes.memory import FakeClock, Held, Memory
 from fakes.merchants import FakeLimiter, FakeMerchants
 from fakes.providers import FakeProvider, FakeProviders, Scripted
+from fakes.retention import FakeRetention
 from fakes.transfers import FakeLedger, FakeTransfers
 from fakes.webhooks import FakeCourier, FakeWebhooks
 from fakes.work import FakeBacklog, FakePublisher
@@ -35,6 +36,7 @@ __all__ = [
     "FakeProviders",
     "FakePublisher",
     "FakeReads",
+    "FakeRetention",
     "FakeTransfers",
     "FakeVault",
     "FakeWatch",

@@ -103,7 +103,8 @@ class FakeBooks:
             refund_id = unit.refund.id if unit.refund else None
             attempt_key = unit.attempt.key if unit.attempt else None
             at = (unit.claim.merchant_id, unit.claim.scope, unit.claim.key)
-            self._memory.claims[at] = Held(unit.claim, unit.payment.id, refund_id, attempt_key)
+            made = Held(unit.claim, unit.payment.id, refund_id, attempt_key, created_at=self._clock.now())
+            self._memory.claims[at] = made
         claim = unit.attempt.claim if unit.attempt else unit.claim
         if claim is None:
             return
@@ -112,7 +113,7 @@ class FakeBooks:
         if held is None or held.answer is not None:
             return
         if unit.answer:
-            held.answer = unit.answer
+            held.answer, held.answered_at = unit.answer, self._clock.now()
         elif unit.release:
             del self._memory.claims[at]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from confluent_kafka import cimpl
 
-from cleartill.adapters.kafka import tail
+from cleartill.adapters.kafka_tail import tail
 from cleartill.ports import OutboxRow
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka_broker"

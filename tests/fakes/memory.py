@@ -47,6 +47,8 @@ class Held:
     refund_id: str | None
     attempt_key: str | None
     answer: Answer | None = None
+    created_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    answered_at: datetime | None = None
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Memory:
     journals: list[Journal] = field(default_factory=list)
     outbox: dict[tuple[str, str, int], OutboxRow] = field(default_factory=dict)
     published: dict[tuple[str, str, int], Published] = field(default_factory=dict)
+    published_at: dict[tuple[str, str, int], datetime] = field(default_factory=dict)
     merchants: dict[str, Merchant] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     leases: dict[int, tuple[str, int, datetime]] = field(default_factory=dict)

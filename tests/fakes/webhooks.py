@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -93,6 +93,9 @@ class FakeWebhooks:
             self.kept[endpoint.merchant_id, endpoint.id] = again(endpoint)
         return len(old)
 
+    async def secrets_by_key(self) -> dict[int, int]:
+        return Counter(one.key_version for one in self.kept.values() if one.deleted_at is None)
+
     def _write(self, fact: Fact, origin: Origin) -> None:
         self._memory.facts.append((fact, origin))
         event = json.dumps(fact.cloud_event(origin.traceparent)).encode()
@@ -155,6 +158,10 @@ class FakeWebhooks:
 
     def _wants(self, endpoint: Endpoint, at: tuple[str, str, int]) -> bool:
         return endpoint.merchant_id == at[0] and endpoint.wants(self._memory.outbox[at].type)
+
+    def fanned_out(self, at: tuple[str, str, int]) -> bool:
+        """Whether deliveries were made of an event, or nobody wants any."""
+        return at in self._seen or not any(self._wants(one, at) for one in self.kept.values())
 
     async def lanes(self, beyond: Place, limit: int) -> list[Lane]:
         queues: dict[Place, list[Waiting]] = defaultdict(list)

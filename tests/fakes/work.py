@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -67,11 +68,15 @@ class FakeBacklog:
             partition = partition_of(report.row.subject_id)
             if self._memory.leases[partition][1] == lease.epochs[partition] and at not in self._memory.published:
                 self._memory.published[at] = report
+                self._memory.published_at[at] = self._clock.now()
                 marked += 1
         return marked
 
     async def cards_not_under(self, key_version: int, limit: int) -> list[SealedCard]:
         return [card for card in self._memory.cards.values() if card.key_version != key_version][:limit]
+
+    async def cards_by_key(self) -> dict[int, int]:
+        return Counter(card.key_version for card in self._memory.cards.values())
 
     async def store_rewrapped(self, cards: Sequence[tuple[SealedCard, SealedCard]]) -> int:
         stored = 0

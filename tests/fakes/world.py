@@ -22,7 +22,9 @@ from fakes.audits import FakeAudits
 from fakes.books import FakeBooks, FakeReads
 from fakes.memory import FakeClock, Memory
 from fakes.merchants import FakeLimiter, FakeMerchants
+from fakes.minutes import FakeMinutes, FakeStats
 from fakes.providers import TRAITS, FakeProvider, FakeProviders
+from fakes.retention import FakeRetention
 from fakes.transfers import FakeLedger, FakeTransfers
 from fakes.webhooks import FakeCourier, FakeWebhooks
 from fakes.work import FakeBacklog, FakePublisher
@@ -114,7 +116,10 @@ class World:
     merchants: FakeMerchants = field(init=False)
     backlog: FakeBacklog = field(init=False)
     webhooks: FakeWebhooks = field(init=False)
+    retention: FakeRetention = field(init=False)
     providers: FakeProviders = field(init=False)
+    minutes: FakeMinutes = field(init=False)
+    stats: FakeStats = field(init=False)
     till: Till = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,10 +128,13 @@ class World:
         self.merchants = FakeMerchants(self.memory, self.clock)
         self.backlog = FakeBacklog(self.memory, self.clock)
         self.webhooks = FakeWebhooks(self.memory, self.clock)
+        self.retention = FakeRetention(self.memory, self.clock, self.webhooks)
         self.audits = FakeAudits(self.clock)
         self.ledger = FakeLedger(self.memory)
         self.transfers = FakeTransfers(self.memory, self.clock, self.ledger)
         self.providers = FakeProviders(self.clock)
+        self.minutes = FakeMinutes(self.clock)
+        self.stats = FakeStats(self.memory)
         self.till = Till(
             books=self.books,
             reads=self.reads,
@@ -141,8 +149,11 @@ class World:
             audits=self.audits,
             transfers=self.transfers,
             ledger=self.ledger,
+            retention=self.retention,
             clock=self.clock,
             watch=self.watch,
+            minutes=self.minutes,
+            stats=self.stats,
             probes={
                 "database": self._ping_database,
                 "bank": self.bank.ping,

@@ -15,6 +15,7 @@ from cleartill.adapters.postgres.ledger import PostgresLedger
 from cleartill.adapters.postgres.merchants import PostgresMerchants
 from cleartill.adapters.postgres.reads import PostgresReads
 from cleartill.adapters.postgres.reconciliation import PostgresAudits
+from cleartill.adapters.postgres.retention import PostgresRetention
 from cleartill.adapters.postgres.transfers import PostgresTransfers
 from cleartill.adapters.postgres.webhooks import PostgresWebhooks
 from cleartill.adapters.postgres.writer import Writer
@@ -82,6 +83,7 @@ def till_on(room: Room, world: World) -> Till:
         audits=room.audits,
         transfers=room.transfers,
         ledger=room.ledger,
+        retention=PostgresRetention(room.pool),
         clock=SystemClock(),
         watch=world.watch,
     )

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,6 +20,7 @@ PATIENCE_S = 5.0
 
 class Hasty(BoundedProtocol):
     within_s = SOON_S
+    first_word_s = SOON_S
     sweep_every_s = 0.05
 
 
@@ -83,14 +85,21 @@ class Caller:
 
 
 class Server:
-    def __init__(self, port: int) -> None:
-        self.port = port
+    """`end`: what uvicorn does when it is told to stop; done anyway, if a test has not."""
+
+    def __init__(self, port: int, shutdown: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.port, self._shutdown = port, shutdown
+        self._ending: asyncio.Task[None] | None = None
         self.callers: list[Caller] = []
 
     async def caller(self) -> Caller:
         made = Caller(*await asyncio.open_connection("127.0.0.1", self.port))
         self.callers.append(made)
         return made
+
+    def end(self) -> "asyncio.Task[None]":
+        self._ending = self._ending or asyncio.create_task(self._shutdown())
+        return self._ending
 
 
 @contextlib.asynccontextmanager
@@ -111,10 +120,10 @@ async def serving(app: FastAPI, keep_alive_s: int) -> AsyncIterator[Server]:
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup()
-    made = Server(port)
+    made = Server(port, server.shutdown)
     try:
         yield made
     finally:
         for caller in made.callers:
             caller.writer.close()
-        await server.shutdown()
+        await made.end()

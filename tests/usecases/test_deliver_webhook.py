@@ -69,6 +69,20 @@ async def test_a_payments_events_are_told_with_their_numbers(world: World, pay: 
     assert [name for name, *_ in world.watch.seen].count("webhook.delivered") == 2
 
 
+async def test_a_first_try_is_in_time_or_not_and_a_second_is_no_first_one(world: World) -> None:
+    endpoint = await add(world)
+    world.courier.answers[endpoint.url] = DOWN
+    for late_s in (60, 61):
+        await happen(world)
+        world.clock.advance(late_s)
+        await rounds(world)
+        world.clock.advance(3600)
+        await rounds(world)
+    firsts = [tags for name, _, tags in world.watch.seen if name == "webhook.first"]
+    assert firsts == [{"in_time": "yes"}, {"in_time": "no"}]
+    assert [name for name, *_ in world.watch.seen].count("webhook.failed") > 2
+
+
 async def test_a_quiet_round_does_nothing(world: World) -> None:
     assert await deliver_webhook(world.till, "worker", UnderWay()) == 0
     await add(world)

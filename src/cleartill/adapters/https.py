@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from cleartill.domain.errors import InvalidUrl
-from cleartill.domain.web_address import WebAddress, is_loopback, is_public, parse
+from cleartill.domain.web_address import Network, WebAddress, admits, parse
 
 IDLE_S = 4.0
 """How long an unused connection is kept: less than the 5 s after which common servers close theirs."""
@@ -57,57 +57,65 @@ class Answer:
 
 
 class GuardedHttps:
-    """`loopback`: whether this machine may be asked too, and without TLS. `lookup`, and `trust`, whose certificates are
-    believed: the system's by themselves."""
+    """`loopback`: whether this machine may be asked too, and without TLS; `networks`: which private ones may, just so.
+    `lookup`, and `trust`, whose certificates are believed: the system's by themselves."""
 
-    def __init__(self, *, loopback: bool, lookup: Lookup | None = None, trust: ssl.SSLContext | None = None) -> None:
-        self._loopback, self._trust = loopback, trust
+    def __init__(
+        self,
+        *,
+        loopback: bool,
+        networks: Sequence[Network] = (),
+        lookup: Lookup | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        self._loopback, self._networks, self._trust = loopback, tuple(networks), trust
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
         self._lookup = lookup or self._systems
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        """By scheme: without TLS fewer addresses are open, and a connection must know which it is for."""
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def check(self, url: str) -> None:
         """Raises InvalidUrl if it must not be asked for, by how it reads or by where it leads now."""
-        address = parse(url, loopback=self._loopback)
+        address = self._parse(url)
         try:
             async with asyncio.timeout(LOOKUP_S):
                 await self.addresses(address)
         except ForbiddenAddress:
-            raise InvalidUrl("must not lead to a private, local or reserved address") from None
+            what = "lead to a private, local or reserved address"
+            raise InvalidUrl(f"must not {what}" if address.scheme == "https" else "must begin with https://") from None
         except (OSError, TimeoutError):  # nobody knows the name now: it is judged again before each connection
             return
 
     async def addresses(self, address: WebAddress) -> list[str]:
         """All that the host stands for, each of them judged. Raises ForbiddenAddress, OSError."""
         found = [address.host] if address.literal else await self._lookup(address.host, address.port)
-        if not all(address.admits(ip_address(one), loopback=self._loopback) for one in found):
+        if not all(self._admits(address.scheme, one) for one in found):
             raise ForbiddenAddress
         return found
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, within_s: float, read: int) -> Answer:
         """Send it, and read the first `read` bytes of the answer. Raises NoAnswer."""
         try:
-            return await self._post(parse(url, loopback=self._loopback), body, headers, within_s, read)
+            return await self._post(self._parse(url), body, headers, within_s, read)
         except (InvalidUrl, OSError, ValueError, aiohttp.ClientError) as error:  # of which TimeoutError is one
             raise NoAnswer(_why(error)) from None
 
     async def _post(
         self, address: WebAddress, body: bytes, headers: Mapping[str, str], within_s: float, read: int
     ) -> Answer:
-        if self._session is None:
-            self._session = self._connect()
+        session = self._sessions.get(address.scheme) or self._connect(address.scheme)
         # Put together from what was judged, so that nobody reads the text another time.
         built = URL.build(scheme=address.scheme, host=address.host, port=address.port)
         target = URL(f"{built}{address.target}", encoded=True)
         began = time.monotonic()
         async with (
             asyncio.timeout(within_s),
-            self._session.post(target, data=body, headers=headers, allow_redirects=False) as response,
+            session.post(target, data=body, headers=headers, allow_redirects=False) as response,
         ):
             begin = b""
             while len(begin) < read and (part := await response.content.read(read - len(begin))):
@@ -117,17 +125,23 @@ class GuardedHttps:
             took_s = time.monotonic() - began
             return Answer(response.status, begin, response.headers.get("Retry-After"), took_s)
 
-    def _connect(self) -> aiohttp.ClientSession:
+    def _parse(self, url: str) -> WebAddress:
+        return parse(url, loopback=self._loopback, networks=self._networks)
+
+    def _admits(self, scheme: str, address: str) -> bool:
+        return admits(scheme, ip_address(address), loopback=self._loopback, networks=self._networks)
+
+    def _connect(self, scheme: str) -> aiohttp.ClientSession:
         """Made at the first request, since aiohttp wants a running loop."""
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self),
-            socket_factory=self._socket,
+            resolver=_Resolver(self, scheme),
+            socket_factory=lambda found: self._socket(scheme, found),
             ssl=self._trust or True,
             use_dns_cache=False,
             limit=0,
             keepalive_timeout=IDLE_S,
         )
-        return aiohttp.ClientSession(
+        self._sessions[scheme] = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -136,12 +150,12 @@ class GuardedHttps:
             max_line_size=HEADER_MAX,
             max_field_size=HEADER_MAX,
         )
+        return self._sessions[scheme]
 
-    def _socket(self, found: Any) -> socket.socket:
+    def _socket(self, scheme: str, found: Any) -> socket.socket:
         """The last word before connecting, about the very address. Raises ForbiddenAddress."""
         family, kind, proto, _, place = found
-        address = ip_address(place[0])
-        if not is_public(address) and not (self._loopback and is_loopback(address)):
+        if not self._admits(scheme, place[0]):
             raise ForbiddenAddress
         made = socket.socket(family, kind, proto)
         made.setblocking(False)
@@ -158,13 +172,13 @@ class GuardedHttps:
 class _Resolver(AbstractResolver):
     """What aiohttp asks for the addresses of a name."""
 
-    def __init__(self, guard: GuardedHttps) -> None:
-        self._guard = guard
+    def __init__(self, guard: GuardedHttps, scheme: str) -> None:
+        self._guard, self._scheme = guard, scheme
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._guard.addresses(WebAddress("https", host, port, "/"))
+        found = await self._guard.addresses(WebAddress(self._scheme, host, port, "/"))
         return [
             ResolveResult(
                 hostname=host,

@@ -1,4 +1,4 @@
-"""The road to Kafka: a publisher for the outbox, and a reader that prints what is on the topic.
+"""The road to Kafka: a publisher for the outbox. The way back is in `kafka_tail`.
 
 Order. A consumer that drops what has `sequence` ≤ the last it saw of a subject must never lose an event, so a later
 event must never get to the log before an earlier one. Idempotence alone does not promise that: when a message runs out
@@ -12,28 +12,17 @@ Threads. One thread owns the producer; it makes it at the first use and makes it
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from threading import Event
 from typing import Any
-from uuid import uuid4
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    OFFSET_END,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from cleartill.domain.errors import Unavailable
 from cleartill.ports import NoWatch, OutboxRow, Published, Watch
@@ -133,7 +122,7 @@ class KafkaPublisher:
         if self._producer is None:
             self._producer = Producer(
                 {
-                    **_connection(self._bootstrap_servers),
+                    **connection(self._bootstrap_servers),
                     "client.id": "cleartill",
                     "acks": "all",
                     "enable.idempotence": True,
@@ -181,7 +170,9 @@ class _Delivery:
             return
         row = waiting.popleft()
         headers: list[tuple[str, str | bytes | None]] = [("content-type", CONTENT_TYPE)]
-        if row.traceparent:
+        if row.headers:
+            headers += row.headers
+        elif row.traceparent:
             headers.append(("traceparent", row.traceparent))
         try:
             reported = partial(self._reported, row)
@@ -209,81 +200,8 @@ class _Delivery:
         self.fatal = self.fatal or error.fatal() or error.code() == KafkaError._FATAL
 
 
-def tail(
-    bootstrap_servers: str, topic: str, *, from_beginning: bool = False, follow: bool = True, limit: int | None = None
-) -> Iterator[dict[str, Any]]:
-    """What is on the topic: `partition`, `offset`, `key` and `event`, the parsed CloudEvent (None if it is none).
-
-    Begins at the end, or with `from_beginning` at the oldest event there is; without `follow` it ends when it has
-    reached the end of every partition. Ctrl-C ends it. An event may come more than once; the events of one subject come
-    in order once everything is dropped whose `sequence` is not above the last one seen of it.
-
-    Raises Unavailable if no broker answers or nobody ever made the topic; a broker that goes away later is waited for.
-    """
-    consumer = Consumer(
-        {
-            **_connection(bootstrap_servers),
-            "client.id": "cleartill-tail",
-            "group.id": f"cleartill-tail-{uuid4().hex}",  # has to have one; nothing is ever committed
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False,
-        },
-        logger=log,
-    )
-    try:
-        yield from _read(consumer, topic, from_beginning, follow, limit)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        consumer.close()
-
-
-def _read(
-    consumer: Consumer, topic: str, from_beginning: bool, follow: bool, limit: int | None
-) -> Iterator[dict[str, Any]]:
-    reading = _assign(consumer, topic, OFFSET_BEGINNING if from_beginning else OFFSET_END)
-    left = limit
-    while (reading or follow) and left != 0:
-        message = consumer.poll(POLL_S)
-        if message is None:
-            continue
-        error = message.error()
-        if error is None:
-            left = None if left is None else left - 1
-            yield _shown(message)
-        elif error.code() == KafkaError._PARTITION_EOF:
-            reading.discard(message.partition())
-        elif error.fatal():
-            raise Unavailable("Kafka refuses to be read")
-        else:
-            log.warning("Kafka: %s", error.str())
-
-
-def _assign(consumer: Consumer, topic: str, start: int) -> set[int | None]:
-    """Read every partition from `start`, as nobody's group; the partitions."""
-    try:
-        partitions = set(consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions)
-    except KafkaException:
-        raise Unavailable("Kafka cannot be reached") from None
-    if not partitions:
-        raise Unavailable("The topic does not exist yet")
-    consumer.assign([TopicPartition(topic, number, start) for number in partitions])
-    return partitions
-
-
-def _shown(message: Message) -> dict[str, Any]:
-    try:
-        event = json.loads(message.value() or b"")
-    except ValueError:
-        event = None
-    key = (message.key() or b"").decode(errors="replace")
-    event = event if isinstance(event, dict) else None
-    return {"partition": message.partition(), "offset": message.offset(), "key": key, "event": event}
-
-
-def _connection(bootstrap_servers: str) -> dict[str, Any]:
+def connection(bootstrap_servers: str) -> dict[str, Any]:
+    """How every client of ours connects."""
     return {
         "bootstrap.servers": bootstrap_servers,
         "reconnect.backoff.max.ms": 1000,

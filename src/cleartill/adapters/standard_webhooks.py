@@ -8,6 +8,7 @@ webhook-signature: v1,…    one for each secret, separated by blanks
 import math
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -19,13 +20,17 @@ from cleartill.domain.webhook import SHOWN_BYTES, Heard
 from cleartill.ports import Letter
 
 TIMEOUT_S = 10.0
+OutgoingHeaders = Callable[[], dict[str, str]]
+"""Trace headers for the letter about to be sent."""
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12,18}")
 
 
 class StandardWebhooks:
-    def __init__(self, https: GuardedHttps, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._https, self._timeout_s = https, timeout_s
+    def __init__(
+        self, https: GuardedHttps, *, timeout_s: float = TIMEOUT_S, outgoing_headers: OutgoingHeaders = dict
+    ) -> None:
+        self._https, self._timeout_s, self._outgoing_headers = https, timeout_s, outgoing_headers
 
     async def close(self) -> None:
         await self._https.close()
@@ -37,7 +42,11 @@ class StandardWebhooks:
         began = time.monotonic()
         try:
             answer = await self._https.post(
-                letter.url, letter.body, _headers(letter), within_s=self._timeout_s, read=SHOWN_BYTES
+                letter.url,
+                letter.body,
+                _headers(letter) | self._outgoing_headers(),
+                within_s=self._timeout_s,
+                read=SHOWN_BYTES,
             )
         except NoAnswer as silence:
             return Heard(None, silence.why, _ms(time.monotonic() - began))

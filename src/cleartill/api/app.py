@@ -15,8 +15,10 @@ from cleartill.api import (
     health,
     lists,
     merchants,
+    operations,
     payments,
     refunds,
+    stats,
     steps,
     timeline,
     transfers,
@@ -43,6 +45,8 @@ _ROOMS = (
     webhooks,
     deliveries,
     timeline,
+    stats,
+    operations,
     health,
     description,
 )
@@ -53,7 +57,7 @@ class _Application(FastAPI):
     and our one table of problems leave without work. Middleware or exception handlers added to it have no effect."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Arrivals(self.router, self.state.desk.till)
+        return Arrivals(self.router, self.state.desk)
 
 
 def create_app(
@@ -68,7 +72,8 @@ def create_app(
     """The API over a till. At its end it waits up to `drain_s` seconds for the money operations under way.
     `limits`: requests a minute by rule (`limits.Rule`); none by itself.
 
-    `app.state.desk.draining = True` makes it unready and refuse new money operations; set it when told to stop.
+    When told to stop: `app.state.desk.leave(drain_s)` makes it unready, and `app.state.desk.draining = True`, a moment
+    later, refuse new money operations.
     """
     desk = Desk(till, environment, version, quotas=quotas(limits or {}))
 

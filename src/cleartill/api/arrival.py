@@ -8,12 +8,13 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cleartill.api.desk import Desk
 from cleartill.api.errors import HeadersTooLarge, MalformedRequest, problem
 from cleartill.api.limits import headers_of_standings
 from cleartill.api.pan import holds_pan
 from cleartill.domain.errors import NotFound
 from cleartill.domain.ids import new_id
-from cleartill.ports import Origin, Till, Visit
+from cleartill.ports import Origin, Visit
 
 MAX_HEADER_BYTES = 16 * 1024
 REFUSAL = "cleartill.refusal"
@@ -34,6 +35,7 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _ID = re.compile(r"[a-z]{1,8}_[0-9a-z]{1,32}")
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
+_LAST = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,11 @@ def about(request: Request, id: str) -> None:
 
 class Arrivals:
     """Pure ASGI, and all there is between server and router: what is raised in there becomes a problem here.
-    `/x/` is taken as `/x`, without a redirect that would lose a POST's body."""
+    `/x/` is taken as `/x`, without a redirect that would lose a POST's body. Once the process is leaving, each answer
+    is the last on its connection: callers go elsewhere before the server closes what is idle, so that none meets it."""
 
-    def __init__(self, app: ASGIApp, till: Till) -> None:
-        self._app, self._till = app, till
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self._app, self._desk, self._till = app, desk, desk.till
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,6 +92,8 @@ class Arrivals:
                 started = True
                 standing = headers_of_standings(scope, self._till.clock)
                 message["headers"] = [*message["headers"], *headers_of_all(visit, path), *standing]
+                if self._desk.leaving:
+                    message["headers"].append(_LAST)
             await send(message)
 
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from cleartill.api.errors import ShuttingDown
+from cleartill.api.kept import Kept
 from cleartill.domain.idempotency import Answer
 from cleartill.ports import Quota, Till, Visit
 
@@ -17,17 +18,23 @@ LAST_WORDS_S = 3.0
 
 @dataclass(slots=True)
 class Desk:
-    """`draining`: no new money operation is begun; set by whoever gets the signal to stop, before the server stops."""
+    """The end comes in two steps, taken by whoever gets the signal to stop. `leaving`: unready, and every answer ends
+    its connection, but all is served: balancers need a moment to notice. `draining`: no money operation is begun."""
 
     till: Till
     environment: str
     version: str
+    leaving: bool = False
     draining: bool = False
+    leave_by: float | None = None
+    """Monotonic seconds until which what is under way may take; set with `leaving`."""
     under_way: set[asyncio.Task[Answer]] = field(default_factory=set)
     checked: tuple[float, asyncio.Future[dict[str, dict[str, Any]]]] | None = None
     """The last health check, and until when (monotonic seconds) it is good enough."""
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     """How many requests a minute, by rule (`limits`)."""
+    kept: Kept = field(default_factory=Kept)
+    """Answers of a moment ago."""
 
     async def carry_out(self, visit: Visit, operation: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a money operation to its end: the caller who hangs up stops waiting, the operation goes on (TRUST 3)."""
@@ -40,9 +47,15 @@ class Desk:
         visit.work.append(task)
         return await asyncio.shield(task)
 
+    def leave(self, within_s: float) -> None:
+        """From now on unready; `drain` is to be over in `within_s`, however long the server takes before it."""
+        self.leaving, self.leave_by = True, self.till.clock.monotonic() + within_s
+
     async def drain(self, within_s: float) -> None:
         """Wait for what is under way; cancel what is not done in time, which then notes its doubt for the resolver."""
-        self.draining = True
+        self.leaving = self.draining = True
+        if self.leave_by is not None:
+            within_s = max(0.0, self.leave_by - self.till.clock.monotonic())
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=within_s)
         late = set(self.under_way)

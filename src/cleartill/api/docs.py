@@ -35,6 +35,7 @@ _TAGS = [
     {"name": "accounts", "description": "A merchant's balance, and all that moved it."},
     {"name": "merchants", "description": "Merchants, and the API keys they act with."},
     {"name": "webhooks", "description": "Where merchants hear of events, and what was told to them."},
+    {"name": "pictures", "description": "Figures for merchants and operators: counts, sums, rates, latencies."},
     {"name": "health", "description": "For load balancers and operators; no key needed."},
 ]
 router = APIRouter(tags=["health"], route_class=LeanRoute)

@@ -118,6 +118,6 @@ async def live(_request: Request) -> Response:
 )
 async def ready(request: Request) -> Response:
     """No once the process has been told to stop."""
-    if desk(request).draining:
+    if desk(request).leaving:
         return JSONResponse({"status": "draining"}, 503)
     return JSONResponse({"status": "ok"})

@@ -31,10 +31,12 @@ _swept: WeakSet[ServerState] = WeakSet()
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """`within_s`: seconds from a request's first byte to its last. A connection without a request is closed after
-    uvicorn's `timeout_keep_alive`. Answers leave in the order of their requests, refusals too (RFC 9112, 9.3.2)."""
+    """`within_s`: seconds from a request's first byte to its last. `first_word_s`: how long a caller who has just come
+    may think, while the server ends. A connection without a request is closed after uvicorn's `timeout_keep_alive`.
+    Answers leave in the order of their requests, refusals too (RFC 9112, 9.3.2)."""
 
     within_s = 10.0
+    first_word_s = 1.0
     sweep_every_s = 1.0
 
     _began = 0.0
@@ -47,6 +49,10 @@ class BoundedProtocol(HttpToolsProtocol):
     """Requests that the application has and has not answered to the end."""
     _refusal: CleartillError | None = None
     """Why nothing more is taken from this connection."""
+    _new = True
+    """No request has come in yet."""
+    _leaving = False
+    """The server is ending: the next answer is the last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,8 +80,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
         self.headers = []  # trailers are no headers (RFC 9110, 6.5.1), but uvicorn would append them to the scope's
-        self._in_body = True
+        self._in_body, self._new = True, False
         self._unanswered += 1
 
     def on_message_complete(self) -> None:
@@ -92,6 +100,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(MalformedRequest(msg))
+
+    # ── the end ──
+
+    def shutdown(self) -> None:
+        """The server takes no more connections. A request that is under way or coming in is answered, and so is the
+        first one of a caller who has just been let in; uvicorn alone would cut off the last two."""
+        self._leaving = True
+        if self._unanswered:
+            self.cycle.keep_alive = False
+        elif self._new:
+            self.loop.call_later(self.first_word_s, self._hang_up)
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if not self._unanswered and not self._began and not self.transport.is_closing():
+            self.transport.close()
 
     # ── refusals ──
 

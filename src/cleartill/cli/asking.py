@@ -28,12 +28,15 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="Whole CloudEvents, one a line.")] = False,
 ) -> None:
     """Print events as they are published."""
-    from cleartill.adapters.kafka import tail as read
+    from cleartill.adapters.kafka_tail import tail as read
+    from cleartill.wiring import sight_of
 
     settings = settings_here()
     servers, topic = settings.kafka_bootstrap_servers, settings.kafka_topic
+    sight = sight_of(settings.hushed())
+    reading = read(servers, topic, from_beginning=from_beginning, follow=follow, limit=limit, around=sight.consumed)
     try:
-        for message in read(servers, topic, from_beginning=from_beginning, follow=follow, limit=limit):
+        for message in reading:
             event = message["event"] or {}
             if as_json:
                 typer.echo(json.dumps(event, ensure_ascii=False))
@@ -46,6 +49,8 @@ def tail(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         pass
+    finally:
+        sight.close()
 
 
 @app.command()
@@ -78,7 +83,7 @@ def _health(url: str) -> dict[str, Any]:
     """What the API says of itself, also with a 503; nothing if it does not answer."""
     with contextlib.suppress(OSError, ValueError):
         try:
-            with urlopen(f"{url}/health", timeout=5) as answer:
+            with urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310  (the operator's own address)
                 return dict(json.load(answer))
         except HTTPError as unable:
             return dict(json.load(unable))
@@ -90,6 +95,6 @@ async def _show_depths(settings: Settings) -> None:
 
     async with build(settings.hushed(), role="doctor").running(start_tries=1) as till:
         table = Table("gauge", "value", title=time.strftime("%H:%M:%S"), box=None)
-        for depth in await till.backlog.depths():
+        for depth in [*await till.backlog.depths(), *await till.webhooks.depths(), *await till.transfers.depths()]:
             table.add_row(" ".join((depth.name, *depth.tags.values())), f"{depth.value:g}")
         say.print(table)

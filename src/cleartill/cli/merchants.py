@@ -4,7 +4,7 @@ import os
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from secrets import token_hex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,6 +15,9 @@ from cleartill.domain.ids import new_id
 from cleartill.domain.merchant import MERCHANT_SCOPES, Principal, Scope, new_key
 from cleartill.ports import Origin, Till
 from cleartill.settings import Settings
+
+if TYPE_CHECKING:
+    from cleartill.adapters.aesgcm import KeyRing
 
 app = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="API keys, and the key ring that cards are sealed under.")
@@ -114,6 +117,40 @@ def revoke(key_id: str, merchant: MerchantId) -> None:
 def new_ring_key(version: Annotated[int, typer.Option(min=1, max=2**31 - 1)] = 1) -> None:
     """A fresh key for ENCRYPTION_KEY; append it to the ring with a comma, the last one is current."""
     typer.echo(f"{version}:{b64encode(os.urandom(32)).decode()}")
+
+
+@keys.command()
+def ring() -> None:
+    """What is sealed under each key of ENCRYPTION_KEY, and which of them may be taken out.
+
+    Exits 1 if anything is sealed under a key that is not in the ring: it cannot be opened.
+    """
+    from cleartill.adapters.aesgcm import KeyRing
+
+    settings = settings_here()
+    held = KeyRing.parse(settings.encryption_key.get_secret_value())
+
+    async def work(till: Till) -> None:
+        cards, secrets = await till.backlog.cards_by_key(), await till.webhooks.secrets_by_key()
+        table = Table("key", "cards", "webhook secrets", "", box=None)
+        for version in sorted({*held.keys, *cards, *secrets}):
+            count = cards.get(version, 0), secrets.get(version, 0)
+            table.add_row(str(version), *(f"{number:,}" for number in count), _standing(held, version, any(count)))
+        say.print(table)
+        if {*cards, *secrets} - held.keys.keys():
+            raise typer.Exit(1)
+
+    _on_the_till(settings, work)
+
+
+def _standing(held: "KeyRing", version: int, seals: bool) -> str:
+    if version not in held.keys:
+        return "[red]is not in the ring: what it seals cannot be opened[/]"
+    if version == held.current:
+        return "current: seals what is new"
+    if seals:
+        return "in use: run `cleartill keys rotate` before it is taken out"
+    return "seals nothing: may be taken out, once no process has it last"
 
 
 @keys.command()

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from cleartill.cli.desk import DATA, Port, run, settings_here
+from cleartill.cli.desk import Port, run, settings_here
+from cleartill.embedded.beside import CHOSEN, DATA
 
 app = typer.Typer()
 
@@ -23,7 +24,7 @@ def up(
     kafka_port: Port = 19092,
     agent_port: Port = 8126,
     statsd_port: Port = 8125,
-    data_dir: Path = DATA,
+    data_dir: Annotated[Path, typer.Option(envvar=CHOSEN)] = DATA,
     ephemeral: Annotated[bool, typer.Option(help="Keep no data.")] = False,
     processes: Annotated[int, typer.Option(min=1, max=64, help="API processes.")] = 1,
 ) -> None:
@@ -42,6 +43,7 @@ def up(
             data_dir=data_dir,
             ephemeral=ephemeral,
             api_processes=processes,
+            notes=DATA,
         )
     )
 
@@ -69,7 +71,8 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.drain_s) + 5,
+        # Counted from the end of the grace; longer than the money takes, which must not be cut off from its callers.
+        timeout_graceful_shutdown=int(settings.drain_s - settings.drain_grace_s) + 5,
         ws="none",
     )
 
@@ -84,8 +87,9 @@ def work() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with build(settings_here(), role="worker").running() as till:
-            await run_workers(till, f"{socket.gethostname()}:{os.getpid()}", stop)
+        settings = settings_here()
+        async with build(settings, role="worker").running() as till:
+            await run_workers(till, f"{socket.gethostname()}:{os.getpid()}", stop, settings.drain_s)
 
     run(main())
 

@@ -46,6 +46,7 @@ _BRANDS = (  # ISO/IEC 7812 issuer ranges; the first that matches
     ("unionpay", re.compile(r"62")),
     ("maestro", re.compile(r"5[06789]|6")),
 )
+BRANDS = (*(name for name, _ in _BRANDS), "unknown")
 
 
 def passes_luhn(digits: str) -> bool:

@@ -22,6 +22,8 @@ class Fact:
     """
 
     type: ClassVar[str]
+    told: ClassVar[bool] = True
+    """Whether a merchant can hear of it; what is the operator's alone, none can."""
     merchant_id: str
     subject_id: str
     seq: int
@@ -214,8 +216,16 @@ class ReconciliationMismatch(Fact):
     """The operator's, not a merchant's: two books disagree, or ours with themselves."""
 
     type = "reconciliation.mismatch"
+    told = False
+
+
+class AuditSealed(Fact):
+    """The operator's: how far the audit chain goes. It is told, and not written down: no audit row is about it."""
+
+    type = "audit.sealed"
+    told = False
 
 
 def event_types() -> frozenset[str]:
-    """The type of every event there is."""
-    return frozenset(fact.type for fact in Fact.__subclasses__())
+    """The type of every event that a merchant can hear of."""
+    return frozenset(fact.type for fact in Fact.__subclasses__() if fact.told)

@@ -10,7 +10,8 @@
             (3-D Secure; it comes from processing, and goes back there)
 
 While a capture, void or release is being asked for, an authorized payment is `processing`; if it was not sent, or the
-provider says no, it goes back. So does a pending payment whose confirmation was not sent.
+provider says no, it goes back. So does a pending payment whose confirmation was not sent; but not once it is in doubt:
+of what may have been sent nobody can say later that it was not, only that the money did not move (`failed`).
 A refund: processing ─► succeeded | failed | in_doubt, in_doubt ─► succeeded | failed.
 """
 
@@ -42,11 +43,11 @@ class RefundStatus(StrEnum):
 
 
 _P, _R = PaymentStatus, RefundStatus
-_TRUTHS = frozenset({_P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.EXPIRED, _P.REQUIRES_ACTION, _P.PENDING})
+_TRUTHS = frozenset({_P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.EXPIRED, _P.REQUIRES_ACTION})
 
 PAYMENT_STEPS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     _P.PENDING: frozenset({_P.PROCESSING, _P.FAILED}),
-    _P.PROCESSING: _TRUTHS | {_P.IN_DOUBT},
+    _P.PROCESSING: _TRUTHS | {_P.PENDING, _P.IN_DOUBT},
     _P.REQUIRES_ACTION: frozenset({_P.PROCESSING, _P.FAILED, _P.EXPIRED}),
     _P.AUTHORIZED: frozenset({_P.PROCESSING}),
     _P.CAPTURED: frozenset({_P.PARTIALLY_REFUNDED, _P.REFUNDED}),

@@ -94,7 +94,7 @@ def after(heard: Heard, tries: int, type: str) -> tuple[DeliveryStatus, float]:
     if heard.gone or tries >= len(GAPS_S) or type == TEST:
         return DeliveryStatus.FAILED, 0.0
     gap_s = max(GAPS_S[tries], min(heard.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
-    return DeliveryStatus.PENDING, gap_s * (1 + random.uniform(0, JITTER))
+    return DeliveryStatus.PENDING, gap_s * (1 + random.uniform(0, JITTER))  # noqa: S311  (no secret)
 
 
 @dataclass(frozen=True, slots=True)

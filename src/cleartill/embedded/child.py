@@ -49,7 +49,7 @@ class Child:
         uid, gid = user or (-1, -1)
         tie = [sys.executable, "-I", "-S", str(TIED), str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
         with _opened(log) as out:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  (commands of our own, no shell)
                 [*tie, *map(str, command)],
                 stdin=stdin or subprocess.DEVNULL,
                 stdout=out,

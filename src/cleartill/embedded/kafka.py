@@ -1,4 +1,5 @@
-"""A Kafka for one machine: librdkafka's mock cluster, one broker, in a process of its own (`python -m …kafka PORT`).
+"""A Kafka for one machine: librdkafka's mock cluster, one broker, in a process of its own (`python -m …kafka PORT`, or
+`PORT ADVERTISED` for clients that are to come by another port, such as a proxy's).
 
 The same mock as `test.mock.num.brokers`, but made through librdkafka's C interface, because that setting
 lets the kernel choose the port, and ours are chosen and below 32768. The C interface can set the address
@@ -26,9 +27,11 @@ ERROR_BYTES = 512
 
 
 class EmbeddedKafka(Part):
-    """A Kafka broker; `start()` answers its bootstrap address. When it stops, what it held is gone."""
+    """A Kafka broker; `start()` answers its bootstrap address. When it stops, what it held is gone. `advertised`: the
+    port that clients are told, if not the broker's own."""
 
     name = "kafka"
+    advertised: int | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -36,7 +39,7 @@ class EmbeddedKafka(Part):
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> str:
-        command = [sys.executable, "-m", "cleartill.embedded.kafka", str(self.port)]
+        command = [sys.executable, "-m", "cleartill.embedded.kafka", str(self.port), str(self.advertised or self.port)]
         self._process = Child(self.name, command, log=self._log, keep_fds=self._keep_fds)
         self._process.wait_ready(self._accepts, READY_TIMEOUT_S)
         return self.bootstrap_servers
@@ -49,8 +52,8 @@ class EmbeddedKafka(Part):
         return True
 
 
-def serve(port: int) -> None:
-    """Holds a mock cluster on 127.0.0.1:`port` until SIGTERM or SIGINT."""
+def serve(port: int, advertised: int) -> None:
+    """Holds a mock cluster on 127.0.0.1:`port` until SIGTERM or SIGINT; its clients connect to `advertised`."""
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     librdkafka = _librdkafka()
@@ -63,7 +66,7 @@ def serve(port: int) -> None:
     with socket.create_server(("127.0.0.1", port), backlog=128) as listener:
         listener.setblocking(False)
         os.dup2(listener.fileno(), _listening_fd(given_port))
-    librdkafka.rd_kafka_mock_broker_set_host_port(cluster, BROKER_ID, b"127.0.0.1", port)
+    librdkafka.rd_kafka_mock_broker_set_host_port(cluster, BROKER_ID, b"127.0.0.1", advertised)
     signal.sigwait(signals)
 
 
@@ -102,4 +105,4 @@ def _listening_fd(port: int) -> int:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), int(sys.argv[-1]))

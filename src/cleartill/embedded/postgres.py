@@ -35,6 +35,8 @@ READY_TIMEOUT_S = 120.0
 LOCK_WAIT_S = 30.0
 READY_LINE = 7
 """postmaster.pid: line 1 is the server's pid, line 8 its status (src/include/utils/pidfile.h)."""
+DISCREET = ("-c", "log_min_error_statement=panic")
+"""Its log repeats no statement that failed: they hold what callers sent, and some are meant to fail (see batch)."""
 FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
@@ -77,6 +79,7 @@ class EmbeddedPostgres(Part):
             # We hold the lock, and every process of an earlier server held it too: its pid file is a dead one's.
             (data / "postmaster.pid").unlink(missing_ok=True)
             settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}", "-c", "unix_socket_directories="]
+            settings += DISCREET
             self._process = self._run("postgres", "-D", str(data), *settings, *(() if self.durable else FAST))
             self._process.wait_ready(lambda: self._is_ready(data / "postmaster.pid"), READY_TIMEOUT_S)
         except BaseException:
@@ -141,7 +144,7 @@ class EmbeddedPostgres(Part):
                 f"CREATE DATABASE {DATABASE} OWNER {ROLE};\n".encode()
             )
             sql.seek(0)
-            quiet = ["-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"]
+            quiet = ["-c", "exit_on_error=on", *DISCREET]
             self._finish(self._run("postgres", "--single", "-D", str(fresh), *quiet, SUPERUSER, stdin=sql))
         fresh.rename(data)
 

@@ -49,7 +49,8 @@ def scratch_dir() -> Iterator[Path]:
 def _temporary_root() -> str | None:
     if os.geteuid() != 0:
         return None
-    return next((root for root in (tempfile.gettempdir(), "/var/tmp") if open_to_all(Path(root))), None)
+    roots = (tempfile.gettempdir(), "/var/tmp")  # noqa: S108  (a folder with a name nobody can guess is made in it)
+    return next((root for root in roots if open_to_all(Path(root))), None)
 
 
 def open_to_all(path: Path) -> bool:

@@ -180,6 +180,8 @@ class Stack:
         table.add_row("demo key", DEMO_API_KEY)
         if self.agent:
             table.add_row("traces", self.agent.page)
+        table.add_row("metrics", "make metrics, in another terminal")
+        table.add_row("a payment", "cleartill explain pay_…, its whole story")
         table.add_row("logs", f"{self.data / 'logs'}, addresses and keys in {self.data / 'up.json'}")
         self.say.print(table)
         self.say.print("Ctrl-C stops it all.")

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     if sys.platform == "linux" and libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_PDEATHSIG")
     if os.getppid() == launcher:
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606  (the launcher's command, no shell)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from cleartill.embedded import beside
 from cleartill.embedded.agent import PORTS as AGENT_PORTS
 from cleartill.embedded.child import StartFailed
 from cleartill.embedded.lock import InUse, hold
@@ -50,8 +51,10 @@ def up(
     data_dir: Path = Path(".cleartill"),
     ephemeral: bool = False,
     api_processes: int = 1,
+    notes: Path | None = None,
 ) -> int:
-    """Runs everything until asked to stop; answers the exit code. Call it from the main thread."""
+    """Runs everything until asked to stop; answers the exit code. Call it from the main thread. `notes`: where commands
+    look for what runs; it is told there if the data is elsewhere."""
     ports = {
         "api": api_port,
         "bank": bank_port,
@@ -67,6 +70,8 @@ def up(
             if ephemeral:
                 data_dir = undo.enter_context(scratch_dir())
             stack = undo.enter_context(_locked(data_dir, ports, say))
+            if notes is not None:
+                undo.enter_context(beside.noted(data_dir, notes))
             stack.start(undo, api_processes)
             stack.watch()
         except Stop:
@@ -98,8 +103,9 @@ def _locked(data: Path, ports: dict[str, int], say: Console) -> Iterator[Stack]:
         environment = dict(os.environ)
         (data / "up.json").unlink(missing_ok=True)
         _check_ports(ports, environment)
-        environment |= {"API_HOST": "127.0.0.1", "API_PORT": str(ports["api"])}
+        environment |= {"API_HOST": "127.0.0.1", "API_PORT": str(ports["api"]), beside.CHOSEN: str(data)}
         environment.setdefault("ENV", "development")
+        environment.setdefault("DRAIN_GRACE_S", "0")  # no balancer has to notice that it stops
         if not environment.get("ENCRYPTION_KEY") and not environment.get("ENCRYPTION_KEY_FILE"):
             environment["ENCRYPTION_KEY_FILE"] = str(_encryption_key(data / "encryption.key"))
         yield Stack(data, ports, lock, say, environment)

@@ -4,12 +4,14 @@
 """
 
 from cleartill.ports.audits import Audits, Compared, Looked, Noted, Own, Run
-from cleartill.ports.backlog import Backlog, Depth, Lease, OutboxRow, Published, Publisher
+from cleartill.ports.backlog import Backlog, Consumed, Depth, Lease, OutboxRow, Published, Publisher
 from cleartill.ports.books import Books, Loaded, Reads, Step, Unit, Verdict
+from cleartill.ports.chain import AuditChain, Chain, NoAuditChain, SealLease
 from cleartill.ports.clock import Clock, SystemClock
 from cleartill.ports.limiter import Limiter, NoLimiter, Quota, Standing
 from cleartill.ports.lists import Listed, PaymentQuery, RefundQuery
 from cleartill.ports.merchants import Merchants
+from cleartill.ports.minutes import Minutes, NoMinutes
 from cleartill.ports.providers import (
     Asked,
     Authorization,
@@ -18,12 +20,16 @@ from cleartill.ports.providers import (
     Inquiry,
     Provider,
     Providers,
+    Refusal,
     Reversal,
     StatementPage,
     TransferOrder,
     Verifier,
 )
+from cleartill.ports.retention import NoRetention, Purged, Retention
 from cleartill.ports.sight import Flights, NoFlights, NoWatch, Watch
+from cleartill.ports.stats import NoStats, Stats, TooMany
+from cleartill.ports.subjects import NoSubjects, Subject, Subjects
 from cleartill.ports.till import Probe, Till
 from cleartill.ports.transfers import Fate, Leased, Ledger, TransferLease, TransferQuery, Transfers, Turn
 from cleartill.ports.vault import Vault
@@ -43,15 +49,18 @@ from cleartill.ports.work import Hop, Origin, Visit
 
 __all__ = [
     "Asked",
+    "AuditChain",
     "Audits",
     "Authorization",
     "Backlog",
     "Books",
     "Breakers",
     "Callback",
+    "Chain",
     "Change",
     "Clock",
     "Compared",
+    "Consumed",
     "Courier",
     "DeliveryQuery",
     "Depth",
@@ -69,8 +78,14 @@ __all__ = [
     "Loaded",
     "Looked",
     "Merchants",
+    "Minutes",
+    "NoAuditChain",
     "NoFlights",
     "NoLimiter",
+    "NoMinutes",
+    "NoRetention",
+    "NoStats",
+    "NoSubjects",
     "NoWatch",
     "Noted",
     "Origin",
@@ -84,17 +99,25 @@ __all__ = [
     "Providers",
     "Published",
     "Publisher",
+    "Purged",
     "Quota",
     "Reads",
     "RefundQuery",
+    "Refusal",
+    "Retention",
     "Reversal",
     "Run",
+    "SealLease",
     "Standing",
     "StatementPage",
+    "Stats",
     "Step",
+    "Subject",
+    "Subjects",
     "SystemClock",
     "Till",
     "Told",
+    "TooMany",
     "TransferLease",
     "TransferOrder",
     "TransferQuery",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from cleartill.domain.attempt import Attempt
@@ -18,6 +19,10 @@ class OutboxRow:
     """The CloudEvent as JSON, as it goes on the wire."""
     type: str
     traceparent: str | None
+    headers: tuple[tuple[str, str], ...] = ()
+    """What goes beside the event, if not its traceparent alone."""
+    at: datetime | None = None
+    """When it was committed, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,17 @@ class Published:
     row: OutboxRow
     partition: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """A message that was read from a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: Sequence[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,10 @@ class Backlog(Protocol):
         ...
 
     async def cards_not_under(self, key_version: int, limit: int) -> list[SealedCard]: ...
+
+    async def cards_by_key(self) -> dict[int, int]:
+        """How many cards are sealed under each version of the key ring that seals any."""
+        ...
 
     async def store_rewrapped(self, cards: Sequence[tuple[SealedCard, SealedCard]]) -> int:
         """Replace (old, new) where the old one still stands; returns how many."""

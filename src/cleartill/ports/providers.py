@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from cleartill.domain.card import Card
 from cleartill.domain.outcome import Accepted, Approved, Declined, Finding, NotSent, Outcome, Unknown
@@ -92,6 +92,8 @@ class StatementPage:
     next: str | None
 
 
+Refusal = Literal["breaker_open", "bulkhead_full", "deadline"]
+"""Why a permit is not given."""
 Verifier = Callable[[bytes, str], Callback]
 """From a callback's body and its signature header to what it says. Raises BadSignature, InvalidCallback."""
 

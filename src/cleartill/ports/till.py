@@ -2,16 +2,23 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from cleartill.domain.ledger import NO_FEES, Fees
+from cleartill.domain.retention import KEPT, Perishable
 from cleartill.ports.audits import Audits
 from cleartill.ports.backlog import Backlog, Publisher
 from cleartill.ports.books import Books, Reads
+from cleartill.ports.chain import AuditChain, NoAuditChain
 from cleartill.ports.clock import Clock, SystemClock
 from cleartill.ports.limiter import Limiter, NoLimiter
 from cleartill.ports.merchants import Merchants
+from cleartill.ports.minutes import Minutes, NoMinutes
 from cleartill.ports.providers import Providers, Verifier
+from cleartill.ports.retention import NoRetention, Retention
 from cleartill.ports.sight import Flights, NoFlights, NoWatch, Watch
+from cleartill.ports.stats import NoStats, Stats
+from cleartill.ports.subjects import NoSubjects, Subjects
 from cleartill.ports.transfers import Ledger, Transfers
 from cleartill.ports.vault import Vault
 from cleartill.ports.webhooks import Courier, Webhooks
@@ -39,6 +46,11 @@ class Till:
     limiter: Limiter = field(default_factory=NoLimiter)
     watch: Watch = field(default_factory=NoWatch)
     flights: Flights = field(default_factory=NoFlights)
+    retention: Retention = field(default_factory=NoRetention)
+    minutes: Minutes = field(default_factory=NoMinutes)
+    stats: Stats = field(default_factory=NoStats)
+    subjects: Subjects = field(default_factory=NoSubjects)
+    chain: AuditChain = field(default_factory=NoAuditChain)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """What `/health` asks, by name; each raises if its part is away."""
     provider_names: frozenset[str] = frozenset()
@@ -52,5 +64,7 @@ class Till:
     """Whether a card that an issuer said "never again" about is refused without asking again."""
     fees: Fees = NO_FEES
     """What merchants pay us for captures."""
+    kept: Mapping[Perishable, timedelta] = field(default_factory=lambda: KEPT)
+    """How long the old is kept."""
     budget_s: float = 8.0
     """From a request's arrival to its answer, queues included."""

@@ -117,6 +117,11 @@ class Webhooks(Protocol):
         """Replace up to `limit` endpoints whose secrets are sealed under another key; how many. No fact."""
         ...
 
+    async def secrets_by_key(self) -> dict[int, int]:
+        """How many endpoints' secrets are sealed under each version of the key ring that seals any; those of deleted
+        endpoints, which nobody opens again, do not count."""
+        ...
+
     # ── deliveries, as they are shown ─────────────────────────────────────────────────────────────────────────────────
 
     async def deliveries(self, merchant_id: str, endpoint_id: str, query: DeliveryQuery) -> Listed[Delivery]:

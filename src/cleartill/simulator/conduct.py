@@ -31,7 +31,7 @@ class Conduct:
         self.transfer_delay_s = (2.0, 10.0)
         self.transfer_fail_rate = 0.1
         self.seed = seed
-        self._random = Random(seed)
+        self._random = Random(seed)  # noqa: S311  (moods that can be had again)
 
     def pause_s(self) -> float:
         """How long the next request waits before it is judged, in seconds."""
@@ -72,7 +72,7 @@ class Conduct:
         for name, value in checked.items():
             setattr(self, name, value)
         if "seed" in checked:
-            self._random = Random(self.seed)
+            self._random = Random(self.seed)  # noqa: S311
 
     def _checked(self, name: str, value: Any) -> Any:
         if name in ("delay_ms", "jitter_ms") and type(value) is int and 0 <= value <= DELAY_MAX_MS:

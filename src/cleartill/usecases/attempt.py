@@ -1,7 +1,7 @@
 """The one shape of asking a provider: record the intent → ask, holding no lock and no connection → record the outcome.
 
 `perform` is what a request does, `settle` (a file of its own) what whoever learns the outcome does, `once` what makes
-it idempotent, `decide` what lets a race be decided again.
+it idempotent, `decide` what lets a race be decided again, `card_to_send` whose card it is.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any
 
 from cleartill.domain.answers import answer
 from cleartill.domain.backoff import delay_s
+from cleartill.domain.card import Card, SealedCard
 from cleartill.domain.errors import BooksUnavailable, CleartillError, IdempotencyInProgress
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.outcome import Outcome, Unknown
@@ -82,6 +83,22 @@ def claim(till: Till, merchant_id: str, scope: str, key: str | None, what: list[
     if key is None:
         return None
     return Claim(merchant_id, scope, key, till.vault.mark("idempotency", json.dumps(what, sort_keys=True)))
+
+
+async def stored_card(till: Till, merchant_id: str, card: Card | None, token: str | None) -> SealedCard | None:
+    """The card that is given, sealed, or else the one that is stored under the token; None: neither is given.
+    Raises NotFound."""
+    if card is not None:
+        return till.vault.seal(card, merchant_id)
+    return None if token is None else await till.books.card(merchant_id, token)
+
+
+async def card_to_send(
+    till: Till, merchant_id: str, card: Card | None, token: str | None
+) -> tuple[Card | None, SealedCard | None]:
+    """As a provider needs it, and as it is stored. Raises NotFound."""
+    sealed = await stored_card(till, merchant_id, card, token)
+    return (till.vault.open(sealed) if card is None and sealed else card), sealed
 
 
 async def perform(till: Till, provider: Provider, intent: Unit, ask: Ask) -> Answer:

@@ -1,11 +1,10 @@
 """Charge in one step: store the card, authorize, and capture unless that is for later."""
 
-from cleartill.domain.card import Card, SealedCard
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.order import Order
 from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Origin, Till
-from cleartill.usecases.attempt import claim, once
+from cleartill.usecases.attempt import card_to_send, claim, once
 from cleartill.usecases.authorize import Asking, authorize
 
 PROCESS, CREATE = "process", "create"
@@ -24,7 +23,7 @@ async def charge(till: Till, order: Order, scope: str, key: str | None, origin: 
 
 
 async def _charge(till: Till, order: Order, claimed: Claim | None, origin: Origin, deadline: float) -> Answer:
-    card, sealed = await _card(till, order)
+    card, sealed = await card_to_send(till, order.merchant_id, order.card, order.card_token)
     payment = order.payment(
         PaymentStatus.PROCESSING,
         till.default_provider,
@@ -34,12 +33,3 @@ async def _charge(till: Till, order: Order, claimed: Claim | None, origin: Origi
     )
     asking = Asking(payment, 0, card, sealed if order.card else None, claimed)
     return await authorize(till, asking, origin, deadline)
-
-
-async def _card(till: Till, order: Order) -> tuple[Card | None, SealedCard | None]:
-    if order.card is not None:
-        return order.card, till.vault.seal(order.card, order.merchant_id)
-    if order.card_token is None:
-        return None, None
-    sealed = await till.books.card(order.merchant_id, order.card_token)
-    return till.vault.open(sealed), sealed

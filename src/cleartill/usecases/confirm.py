@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from cleartill.domain.card import Card, SealedCard
+from cleartill.domain.card import Card
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.order import canonical_card
-from cleartill.domain.payment import Payment
 from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Origin, Till
-from cleartill.usecases.attempt import claim, decide, once
+from cleartill.usecases.attempt import card_to_send, claim, decide, once
 from cleartill.usecases.authorize import Asking, authorize
 
 
@@ -38,19 +37,10 @@ async def _confirm(till: Till, command: Confirmation, claimed: Claim | None, ori
     payment = (await till.books.load(command.merchant_id, command.payment_id)).payment
     expecting = payment.version
     payment.confirm(till.clock.now())
-    card, sealed = await _card(till, command, payment)
+    token = command.card_token or (payment.card.card_token if payment.card else None)
+    card, sealed = await card_to_send(till, command.merchant_id, command.card, token)
     if sealed is not None:
         payment.card = sealed.summary
     to_store = sealed if command.card else None
     asking = Asking(payment, expecting, card, to_store, claimed, reverts_to=PaymentStatus.PENDING)
     return await authorize(till, asking, origin, deadline)
-
-
-async def _card(till: Till, command: Confirmation, payment: Payment) -> tuple[Card | None, SealedCard | None]:
-    if command.card is not None:
-        return command.card, till.vault.seal(command.card, command.merchant_id)
-    token = command.card_token or (payment.card.card_token if payment.card else None)
-    if token is None:
-        return None, None
-    sealed = await till.books.card(command.merchant_id, token)
-    return till.vault.open(sealed), sealed

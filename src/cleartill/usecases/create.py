@@ -1,12 +1,11 @@
 """Create a payment that will be confirmed later; nobody is asked for money yet."""
 
 from cleartill.domain.answers import answer
-from cleartill.domain.card import SealedCard
 from cleartill.domain.idempotency import Answer, Claim
 from cleartill.domain.order import Order
 from cleartill.domain.states import PaymentStatus
 from cleartill.ports import Origin, Till, Unit
-from cleartill.usecases.attempt import claim, once, record
+from cleartill.usecases.attempt import claim, once, record, stored_card
 
 
 async def create(till: Till, order: Order, key: str | None, origin: Origin, deadline: float) -> Answer:
@@ -19,7 +18,7 @@ async def create(till: Till, order: Order, key: str | None, origin: Origin, dead
 
 
 async def _create(till: Till, order: Order, claimed: Claim | None, origin: Origin, deadline: float) -> Answer:
-    sealed = await _card(till, order)
+    sealed = await stored_card(till, order.merchant_id, order.card, order.card_token)
     payment = order.payment(
         PaymentStatus.PENDING,
         till.default_provider,
@@ -41,11 +40,3 @@ async def _create(till: Till, order: Order, claimed: Claim | None, origin: Origi
     )
     await record(till, unit)
     return final
-
-
-async def _card(till: Till, order: Order) -> SealedCard | None:
-    if order.card is not None:
-        return till.vault.seal(order.card, order.merchant_id)
-    if order.card_token is None:
-        return None
-    return await till.books.card(order.merchant_id, order.card_token)

@@ -18,6 +18,8 @@ from cleartill.ports import Lane, Letter, Origin, Parcel, Place, Till, Tried
 IN_FLIGHT = 512
 START, WIDEST = 8, 64
 LATE_MS = 1_000.0
+IN_TIME_S = 60.0
+"""From a delivery's making to its first try, as promised."""
 LANES = 500
 """Endpoints looked at in one round; the next one goes on behind them."""
 KNOWN_MAX = 10_000
@@ -141,7 +143,9 @@ async def _settle(till: Till, under_way: UnderWay) -> int:
         else:
             till.watch.count("webhook.failed", reason=tried.heard.error or "status")
         if tried.parcel.tries == 0:
-            till.watch.observe("webhook.first_try", tried.parcel.waited_s * 1000)
+            waited_s = tried.parcel.waited_s
+            till.watch.observe("webhook.first_try", waited_s * 1000)
+            till.watch.count("webhook.first", in_time="yes" if waited_s <= IN_TIME_S else "no")
         if disabled is not None:
             till.watch.count("webhook.disabled", reason=str(disabled))
     return len(settled)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, text, update
 
 from cleartill.adapters.postgres import rows, tables
 from cleartill.adapters.postgres.engine import ConnectionPool
@@ -104,6 +104,7 @@ class PostgresBacklog:
                     orjson.dumps(row.event),
                     row.type,
                     row.event.get("traceparent"),
+                    at=row.created_at,
                 )
                 for row in waiting
             ]
@@ -146,6 +147,12 @@ class PostgresBacklog:
         found = await self._pool.run(lambda connection: connection.execute(query).all())
         return [rows.sealed_from(row) for row in found]
 
+    async def cards_by_key(self) -> dict[int, int]:
+        c = tables.card_vault.c
+        query = select(c.key_version, func.count()).group_by(c.key_version)
+        found = await self._pool.run(lambda connection: connection.execute(query).all())
+        return {row.key_version: row[1] for row in found}
+
     async def store_rewrapped(self, cards: Sequence[tuple[SealedCard, SealedCard]]) -> int:
         c = tables.card_vault.c
         statement = (
@@ -161,6 +168,7 @@ class PostgresBacklog:
                 "new": new.sealed,
                 "version": new.key_version,
             }
-            for old, new in cards
+            # In one order: two rotations that locked each other's cards would end in a deadlock.
+            for old, new in sorted(cards, key=lambda pair: (pair[0].merchant_id, pair[0].token))
         ]
         return await self._pool.run(lambda connection: connection.execute(statement, parameters).rowcount)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from cleartill.adapters.postgres import faults
+from cleartill.adapters.postgres.comments import OfWork, no_comment, write_comments
 from cleartill.domain.errors import BooksUnavailable
 from cleartill.ports import Watch
 
@@ -92,34 +93,41 @@ def check_durability(connection: Connection) -> None:
 class ConnectionPool:
     """A few threads, a connection each, for everything that is not written by the writer."""
 
-    def __init__(self, engine: Engine, size: int, watch: Watch) -> None:
-        self._engine, self._watch = engine, watch
+    def __init__(self, engine: Engine, size: int, watch: Watch, comment: OfWork = no_comment) -> None:
+        self._engine, self._watch, self._comment = engine, watch, comment
+        write_comments(engine)
+        self.busy = 0
+        """Connections in use or waited for."""
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="books-pool")
 
     async def run(self, work: Callable[[Connection], _T]) -> _T:
         """Run `work` in one transaction, once more if its connection turns out to have died while it lay idle.
         Raises BooksUnavailable when PostgreSQL is away or refuses for now."""
-        asked = time.monotonic()
+        asked, comment = time.monotonic(), self._comment()
 
         def transaction() -> _T:
             self._watch.observe("pool.wait", (time.monotonic() - asked) * 1000)
             try:
-                return self._transact(work)
+                return self._transact(work, comment)
             except SQLAlchemyError as error:
                 if faults.kind_of(error) is not faults.Kind.LOST:
                     raise
-                return self._transact(work)
+                self._watch.count("books.lost", part="pool")
+                return self._transact(work, comment)
 
+        self.busy += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
         except SQLAlchemyError as error:
             if faults.kind_of(error) is faults.Kind.REJECTED:
                 raise
             raise BooksUnavailable("The books cannot be reached now") from None
+        finally:
+            self.busy -= 1
 
-    def _transact(self, work: Callable[[Connection], _T]) -> _T:
+    def _transact(self, work: Callable[[Connection], _T], comment: str) -> _T:
         with self._engine.begin() as connection:
-            return work(connection)
+            return work(connection.execution_options(comment=comment))
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)

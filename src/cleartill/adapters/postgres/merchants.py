@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from cleartill.adapters.postgres import rows, tables
+from cleartill.adapters.postgres import tables
 from cleartill.adapters.postgres.engine import ConnectionPool
+from cleartill.adapters.postgres.facts import write_facts
 from cleartill.adapters.postgres.key_cache import KeyCache
 from cleartill.adapters.postgres.key_use import KeyUse
 from cleartill.domain.errors import NotFound, TooManyKeys
@@ -38,7 +39,7 @@ class PostgresMerchants:
             if made is None:
                 return False
             connection.execute(insert(tables.api_keys).values(**_key_row(key)))
-            _write_facts(connection, facts, origin)
+            write_facts(connection, facts, origin)
             return True
 
         return await self._pool.run(work)
@@ -119,13 +120,7 @@ def _lock(connection: Connection, merchant_id: str) -> int:
 def _count_up(connection: Connection, fact: Fact, origin: Origin) -> None:
     """Write the next fact of a locked merchant."""
     connection.execute(update(tables.merchants).where(tables.merchants.c.id == fact.subject_id).values(seq=fact.seq))
-    _write_facts(connection, [fact], origin)
-
-
-def _write_facts(connection: Connection, facts: Sequence[Fact], origin: Origin) -> None:
-    for fact in facts:
-        connection.execute(insert(tables.audit_logs).values(**rows.audit_row(fact, origin, None)))
-        connection.execute(insert(tables.outbox).values(**rows.outbox_row(fact, origin)))
+    write_facts(connection, [fact], origin)
 
 
 def _merchant_row(merchant: Merchant) -> dict[str, Any]:

@@ -113,15 +113,16 @@ class PostgresReads:
 
 
 def _tries_to_tell(merchant_id: str, payment_id: str) -> Any:
-    """Tries of the deliveries of a payment's events, found by endpoint and event."""
-    e, o = tables.webhook_endpoints.c, tables.outbox.c
+    """Tries of the deliveries of a payment's events, found by endpoint and event. The events are named by the audit
+    log: the outbox may have let go of them."""
+    e, f = tables.webhook_endpoints.c, tables.audit_logs.c
     d, a = tables.webhook_deliveries.c, tables.webhook_attempts.c
     return (
         select(tables.webhook_attempts, d.endpoint_id, d.event_id, d.type, d.seq)
         .join(tables.webhook_deliveries, (d.merchant_id == a.merchant_id) & (d.id == a.delivery_id))
         .join(tables.webhook_endpoints, (e.merchant_id == d.merchant_id) & (e.id == d.endpoint_id))
-        .join(tables.outbox, (o.merchant_id == d.merchant_id) & (d.event_id == o.event["id"].astext))
-        .where(e.merchant_id == merchant_id, o.merchant_id == merchant_id, o.subject_id == payment_id)
+        .join(tables.audit_logs, (f.merchant_id == d.merchant_id) & (d.event_id == f.details["event_id"].astext))
+        .where(e.merchant_id == merchant_id, f.merchant_id == merchant_id, f.subject_id == payment_id)
         .order_by(a.at)
         .limit(TIMELINE_MAX)
     )

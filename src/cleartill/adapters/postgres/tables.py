@@ -11,6 +11,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from cleartill.adapters.postgres.chain_tables import audit_chain as audit_chain
+from cleartill.adapters.postgres.minute_tables import minutes as minutes
 from cleartill.adapters.postgres.schema import TIME as _TIME
 from cleartill.adapters.postgres.schema import metadata as metadata
 from cleartill.adapters.postgres.schema import table as _table
@@ -171,6 +173,7 @@ audit_logs = _table(
     recorded_at=_TIME,
     seal_number=BigInteger,
     seal=LargeBinary,
+    seal_previous=LargeBinary,
 )
 
 outbox = _table(

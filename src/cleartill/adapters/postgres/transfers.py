@@ -8,8 +8,9 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, Row, func, insert, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
-from cleartill.adapters.postgres import rows, tables
+from cleartill.adapters.postgres import tables
 from cleartill.adapters.postgres.engine import ConnectionPool
+from cleartill.adapters.postgres.facts import write_facts
 from cleartill.adapters.postgres.ledger import covered
 from cleartill.adapters.postgres.transfer_lists import dead_ones, page_of
 from cleartill.adapters.postgres.transfer_rows import changed_transfer, new_transfer, transfer_from
@@ -122,10 +123,10 @@ def _record(connection: Connection, turn: Turn) -> Fate:
         connection.execute(update(tables.transfers).where(*mine).values(**changed_transfer(turn), **_schedule(turn)))
     else:
         connection.execute(insert(tables.transfers).values(**new_transfer(turn), **_schedule(turn)))
-    _write_facts(connection, turn)
+    write_facts(connection, turn.facts, turn.origin, turn.hops)
     _write_journals(connection, turn)
     if turn.answer is not None and turn.transfer.claim is not None:
-        _keep_answer(connection, turn.transfer.claim, turn.answer)
+        _keep_answer(connection, turn.transfer.claim, turn.transfer.id, turn.answer)
     return Fate.RECORDED
 
 
@@ -196,15 +197,6 @@ def _schedule(turn: Turn) -> dict[str, Any]:
     return {"next_at": next_at, "lease_owner": None, "lease_until": None}
 
 
-def _write_facts(connection: Connection, turn: Turn) -> None:
-    hops = [rows.hop_row(hop) for hop in turn.hops] or None
-    for fact in turn.facts:
-        audited = rows.audit_row(fact, turn.origin, hops)
-        connection.execute(insert(tables.audit_logs).values(**{**audited, "hops": hops or null()}))
-        connection.execute(insert(tables.outbox).values(**rows.outbox_row(fact, turn.origin)))
-        hops = None
-
-
 def _write_journals(connection: Connection, turn: Turn) -> None:
     entries = [(journal, entry) for journal in turn.journals for entry in journal.entries]
     if not entries:
@@ -225,12 +217,13 @@ def _write_journals(connection: Connection, turn: Turn) -> None:
     connection.execute(insert(tables.ledger_pending), moved)
 
 
-def _keep_answer(connection: Connection, claim: Claim, answer: Answer) -> None:
-    """The first answer, until there is a final one; the first final one, for good."""
+def _keep_answer(connection: Connection, claim: Claim, transfer_id: str, answer: Answer) -> None:
+    """The first answer, until there is a final one; the first final one, for good. (A dead letter that is taken up
+    again after a day may find another transfer under its key.)"""
     k = tables.idempotency_keys.c
     connection.execute(
         update(tables.idempotency_keys)
         .where(k.merchant_id == claim.merchant_id, k.scope == claim.scope, k.key == claim.key)
-        .where(func.coalesce(k.answer_status, 202) == 202)
+        .where(k.transaction_id == transfer_id, func.coalesce(k.answer_status, 202) == 202)
         .values(answer_status=answer.status, answer_body=answer.body, answered_at=func.now())
     )

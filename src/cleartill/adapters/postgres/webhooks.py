@@ -76,6 +76,12 @@ class PostgresWebhooks(PostgresDeliveries):
 
         return await self._pool.run(work)
 
+    async def secrets_by_key(self) -> dict[int, int]:
+        e = tables.webhook_endpoints.c
+        query = select(e.key_version, func.count()).where(e.deleted_at.is_(None)).group_by(e.key_version)
+        found = await self._pool.run(lambda connection: connection.execute(query).all())
+        return {row.key_version: row[1] for row in found}
+
     async def deliveries(self, merchant_id: str, endpoint_id: str, query: DeliveryQuery) -> Listed[Delivery]:
         conditions = [_D.merchant_id == merchant_id, _D.endpoint_id == endpoint_id]
         if query.before is not None:
@@ -137,7 +143,10 @@ class PostgresWebhooks(PostgresDeliveries):
                 raise EndpointDisabled
             named = {"merchant_id": merchant_id, "id": delivery_id}
             connection.execute(_RESEND, named)
-            return webhook_rows.delivery_from(connection.execute(shown).one())
+            again = connection.execute(shown).one_or_none()
+            if again is None:  # purged in this very moment
+                raise NotFound
+            return webhook_rows.delivery_from(again)
 
         return await self._pool.run(work)
 
