@@ -114,6 +114,7 @@ async def test_what_statuses_mean(
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         (f"{datetime.now(UTC) + timedelta(hours=1):%a, %d %b %Y %H:%M:%S GMT}", 3000, 3600),
     ],
+    ids=["seconds", "with blanks", "a time that is over", "in an hour"],
 )
 async def test_retry_after(
     courier: StandardWebhooks, receiver: Receiver, header: str, least: float, most: float
