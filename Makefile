@@ -77,18 +77,20 @@ sbom: $(INSTALLED) ## What the service is made of, as CycloneDX: make sbom ARGS=
 
 # --- Tests.
 
-.PHONY: test test-unit test-integration test-api test-stack full-test bench fuzz game-day chaos rolling-restart keys-drill backup-drill lint format lock
-test: $(INSTALLED) ## All tests, on real PostgreSQL, Valkey and Kafka, with coverage
-	@$(PYTEST) --cov=cleartill --cov-report=term:skip-covered $(ARGS)
+.PHONY: test test-unit test-integration test-drills test-api test-stack full-test bench fuzz game-day chaos rolling-restart keys-drill backup-drill lint format lock
+test: $(INSTALLED) ## The tests, on real PostgreSQL, Valkey and Kafka, with coverage
+	@$(PYTEST) -m "not drill" --cov=cleartill --cov-report=term:skip-covered $(ARGS)
 test-unit: $(INSTALLED) ## The tests without I/O
 	@$(PYTEST) $(UNIT) $(ARGS)
-test-integration: $(INSTALLED) ## The tests on real parts
+test-integration: $(INSTALLED) ## The tests on real parts, drills included
 	@$(PYTEST) $(INTEGRATION) $(ARGS)
+test-drills: $(INSTALLED) ## Chaos, fuzzing, the canary in every sink, keys and backups, in short runs
+	@$(PYTEST) -m drill $(ARGS)
 test-api: $(INSTALLED) ## The README's calls against whatever stack is up
 	@$(BIN)/python scripts/smoke $(ARGS)
 test-stack: $(INSTALLED) ## Tests on the real MockServer and Apache Kafka (needs Java 17 and npm)
 	@$(BIN)/python scripts/test_stack $(ARGS)
-full-test: lint test test-stack ## Everything that can fail
+full-test: lint test test-drills test-stack ## Everything that can fail
 bench: $(INSTALLED) ## The benchmark: payments/s against pgbench, latencies, memory
 	@$(BIN)/python scripts/bench $(ARGS)
 fuzz: $(INSTALLED) ## Schemathesis over the whole OpenAPI document: make fuzz ARGS="--seed 2 --seconds 600"

@@ -1,9 +1,11 @@
 """Lists read a database of their own, if there is one: nothing else does, and it may be away without harm to others."""
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
+from cleartill.adapters.postgres.comments import no_comment
 from cleartill.adapters.postgres.engine import ConnectionPool, connect
 from cleartill.adapters.postgres.reads import PostgresReads
 from cleartill.domain.errors import BooksUnavailable
@@ -46,7 +48,8 @@ async def test_lists_do_not_need_the_primary(room: Room, elsewhere: ConnectionPo
 def test_the_replica_is_for_lists_if_there_is_one(replica: str, host: str) -> None:
     settings = Settings(database_url="postgresql://u:p@books/db", database_replica_url=replica, _env_file=None)  # type: ignore[call-arg]
 
-    pool = _pool_for_lists(settings, "api", FakeWatch())
+    sight = SimpleNamespace(watch=FakeWatch(), comments=lambda _: SimpleNamespace(here=no_comment))
+    pool = _pool_for_lists(settings, "api", sight)  # type: ignore[arg-type]
 
     assert pool._engine.url.host == host
     pool.close()

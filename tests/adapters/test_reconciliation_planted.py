@@ -167,7 +167,9 @@ async def test_the_facts_of_merchants_and_of_their_endpoints_are_counted_too(boo
 
 
 def test_every_kind_is_planted() -> None:
-    assert {what.split()[0] for what in (*AT_THE_BANK, *IN_OUR_BOOKS)} == {str(kind) for kind in Kind}
+    """But for a changed audit row, of which every way is in test_audit_tampering."""
+    planted = {what.split()[0] for what in (*AT_THE_BANK, *IN_OUR_BOOKS)}
+    assert planted == {str(kind) for kind in Kind} - {"audit_chain"}
 
 
 @pytest.mark.parametrize(

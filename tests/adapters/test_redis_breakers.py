@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
+from cleartill.adapters import redis
 from cleartill.adapters.redis import RedisBreakers
 from cleartill.domain.card import Card, Cvv, Pan, Secret
 from cleartill.domain.errors import ProviderUnavailable
@@ -47,6 +48,12 @@ class Fickle:
         return Approved("bnk_1") if self.well else Unknown("timeout")
 
     capture = void = refund = lookup = ping = None
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy is no Redis that is away."""
+    monkeypatch.setattr(redis, "TIMEOUT_S", 0.5)
 
 
 @pytest.fixture

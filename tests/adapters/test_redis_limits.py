@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from redis.asyncio import Redis
 
+from cleartill.adapters import redis_limits
 from cleartill.adapters.redis_limits import RedisLimiter
 from cleartill.embedded.scratch import free_port, scratch_dir
 from cleartill.embedded.valkey import EmbeddedValkey
@@ -25,6 +26,12 @@ class Counts(NoWatch):
     def count(self, name: str, value: float = 1, **tags: str) -> None:
         assert name == "ratelimit.degraded"
         self.degraded += value
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy is no Redis that is away."""
+    monkeypatch.setattr(redis_limits, "TIMEOUT_S", 0.5)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from fakes import World
 from real import MERCHANT, Room, captured, open_room, origin, rows, till_on
 from real.orders import id_of, pay
 
-HURRIED_S = 0.3
+HURRIED_S = 1.5
 """In place of ten seconds, for those who hang."""
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.drill
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS, SEED = float(os.environ.get("CHAOS_SECONDS", "15")), os.environ.get("CHAOS_SEED", "7")
 STARTS_AND_ENDS_S = 280.0

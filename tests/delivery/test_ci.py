@@ -36,7 +36,7 @@ def test_ci_runs_lint_and_ends_with_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     steps = re.findall(r"^ *(?:make --no-print-directory|step) ([a-z-]+)", script, re.MULTILINE)
-    assert steps == ["dev-setup", "lint", "test-stack", "test"], "pytest's summary is the last line"
+    assert steps == ["dev-setup", "lint", "test-stack", "test-drills", "test"], "pytest's summary is the last line"
     assert script.count("|| failed=1") == 2, "a failure is remembered"
     assert script.rstrip().endswith('exit "$failed"')
     assert "\n    make test " in (ROOT / "README.md").read_text()

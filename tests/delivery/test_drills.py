@@ -17,6 +17,8 @@ from backup_drill_run import drill
 from drill_stack import Stack
 from rotate_drill_run import Drill, small_drill
 
+pytestmark = pytest.mark.drill
+
 
 @pytest.fixture
 def stack(postgres: EmbeddedPostgres, redis_url: str, kafka_bootstrap_servers: str, scratch: Path) -> Iterator[Stack]:

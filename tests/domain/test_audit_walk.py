@@ -148,6 +148,7 @@ NAIVE: list[Callable[[list[SealedRow], random.Random], Tampered]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("tamper", NAIVE)
 def test_every_tampering_is_found_and_named(tamper: Callable[[list[SealedRow], random.Random], Tampered]) -> None:
     dice, told = random.Random(tamper.__name__), Counter[FaultKind]()
@@ -169,6 +170,7 @@ def anew(rows: list[SealedRow], keep: int, contents: list[AuditRow]) -> tuple[li
     return forged, Head(CHAIN, len(forged), last, BEGAN)
 
 
+@pytest.mark.drill
 def test_what_is_sealed_anew_is_found_by_any_head_from_there_on_that_is_kept_elsewhere() -> None:
     """Edits, deletions, reorderings, insertions and cuts, each hidden from within, a thousand times."""
     dice = random.Random(9)

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from fuzz_books import Call, never_done, rows, wrong_rows
 from fuzz_run import NO_LIMITS, STRIPE, Plan, fuzz, install_schemathesis
 
+pytestmark = pytest.mark.drill
+
 PROCESS = "POST /api/v1/payments/process"
 SHORT = Plan(seed=1, examples=1, phases=("examples", "fuzzing"))
 

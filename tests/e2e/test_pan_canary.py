@@ -27,6 +27,8 @@ from e2e.conftest import running
 from e2e.overheard import Receiver
 from service import Service, charge_body, eventually
 
+pytestmark = pytest.mark.drill
+
 HEADERS = {"Authorization": f"Bearer {DEMO_API_KEY}"}
 COUNT = int(os.environ.get("CANARY_PANS", "1000"))
 CALLERS = 12

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cleartill.domain.errors import BooksUnavailable
 from cleartill.domain.idempotency import Answer
 from cleartill.domain.ids import new_id
 from cleartill.domain.merchant import DEMO_MERCHANT_ID
@@ -15,6 +16,7 @@ from cleartill.usecases.receive_callback import receive_callback
 from cleartill.usecases.transfer import TransferRequest, transfer
 
 ORIGIN = Origin(actor="key_1", request_id="req_1", trace_id="ab" * 16, span_id="cd" * 8)
+SAID_AGAIN = 20
 DEPOSIT, WITHDRAWAL = TransferKind.DEPOSIT, TransferKind.WITHDRAWAL
 
 
@@ -46,9 +48,16 @@ class TransferDesk:
         return await self.till.transfers.find(transfer if isinstance(transfer, str) else transfer.id)
 
     async def hear(self, of: Transfer, outcome: Any, event_id: str = "evt_1", **more: Any) -> None:
-        """The bank says so on its own."""
+        """The bank says so on its own, and again while the books cannot take it (it is told 503)."""
         reference, provider = more.pop("reference", of.reference), more.pop("provider", "bank")
-        await receive_callback(self.till, provider, Callback(event_id, of.id, reference, outcome, **more), ORIGIN)
+        said = Callback(event_id, of.id, reference, outcome, **more)
+        for left in reversed(range(SAID_AGAIN)):
+            try:
+                await receive_callback(self.till, provider, said, ORIGIN)
+                return
+            except BooksUnavailable:
+                if not left:
+                    raise
 
     async def fund(self, amount_minor: int) -> None:
         """A deposit that has succeeded."""

