@@ -2,11 +2,11 @@
 
 import json
 import logging
-from uuid import uuid4
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from cleartill.adapters.kafka import ANSWER_S, POLL_S, connection
+from cleartill.adapters.kafka import ANSWER_S, POLL_S
+from cleartill.adapters.kafka_tail import reader
 from cleartill.domain.audit_chain import Head
 from cleartill.domain.errors import Unavailable
 from cleartill.domain.events import AuditSealed
@@ -22,18 +22,7 @@ log = logging.getLogger(__name__)
 def heads(bootstrap_servers: str, topic: str) -> list[Head]:
     """Every head that is on the topic, the events of payments passed over; none if nobody ever made the topic. Raises
     Unavailable if no broker answers, or one goes away meanwhile: then some may be missing."""
-    consumer = Consumer(
-        {
-            **connection(bootstrap_servers),
-            "client.id": "cleartill-heads",
-            "group.id": f"cleartill-heads-{uuid4().hex}",  # has to have one; nothing is ever committed
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False,
-        },
-        logger=log,
-    )
+    consumer = reader(bootstrap_servers, "cleartill-heads")
     try:
         return _read(consumer, topic)
     finally:

@@ -27,6 +27,22 @@ Around = Callable[[Consumed], AbstractContextManager[None]]
 """What is put around the handling of each message."""
 
 
+def reader(bootstrap_servers: str, name: str) -> Consumer:
+    """Of whole partitions that it is given, with their ends told; it leaves no trace on the broker."""
+    return Consumer(
+        {
+            **connection(bootstrap_servers),
+            "client.id": name,
+            "group.id": f"{name}-{uuid4().hex}",  # has to have one; nothing is ever committed
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "allow.auto.create.topics": False,
+        },
+        logger=log,
+    )
+
+
 def tail(
     bootstrap_servers: str,
     topic: str,
@@ -46,18 +62,7 @@ def tail(
 
     Raises Unavailable if no broker answers or nobody ever made the topic; a broker that goes away later is waited for.
     """
-    consumer = Consumer(
-        {
-            **connection(bootstrap_servers),
-            "client.id": "cleartill-tail",
-            "group.id": f"cleartill-tail-{uuid4().hex}",  # has to have one; nothing is ever committed
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False,
-        },
-        logger=log,
-    )
+    consumer = reader(bootstrap_servers, "cleartill-tail")
     try:
         yield from _read(consumer, topic, from_beginning, follow, limit, around)
     except KeyboardInterrupt:
