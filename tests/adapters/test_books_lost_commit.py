@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
-from cleartill.adapters.postgres import engine as engine_module
+from cleartill.adapters.postgres import patience
 from cleartill.adapters.postgres import writer as writer_module
 from cleartill.adapters.postgres.migrate import upgrade
 from cleartill.domain.errors import BooksUnavailable
@@ -257,8 +257,7 @@ async def test_a_frozen_server_is_taken_for_lost(
     room: Room, proxy: Proxy, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps its connections open and says nothing: TCP cannot tell, and libpq would wait for ever."""
-    monkeypatch.setattr(engine_module, "_ANSWER_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(engine_module, "_CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(patience, "ANSWER_TIMEOUT_S", 0.3)
     patient = await _charge(room)
     proxy.play(Prank.STALL)
     waiting = asyncio.create_task(room.books.record(patient))

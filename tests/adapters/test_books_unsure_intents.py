@@ -22,7 +22,7 @@ def proxy(database_url: str) -> Iterator[Proxy]:
 @pytest.fixture
 async def room(database_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
     """Its writer connects through the proxy, and is connected."""
-    monkeypatch.setattr(engine_module, "_CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(engine_module, "_CONNECT_TIMEOUT_S", 1)
     async with open_room(database_url, writer_url=proxy.url) as room:
         await room.books.record(intent())
         yield room

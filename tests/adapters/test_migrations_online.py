@@ -26,7 +26,8 @@ SMALL = {"webhook_endpoints", "merchants", "api_keys", "outbox_leases", "reconci
 """Tables that do not grow with the payments."""
 QUICK = re.compile(
     r"ADD COLUMN (IF NOT EXISTS )?\w+ [\w\[\]]+( NOT NULL)?( DEFAULT ('[^']*'|\d+|true|false))?"
-    r"|ADD CONSTRAINT .* NOT VALID|VALIDATE CONSTRAINT \w+|(RE)?SET \(.*\)|(EN|DIS)ABLE TRIGGER \w+",
+    r"|ADD CONSTRAINT .* NOT VALID|(VALIDATE|DROP) CONSTRAINT (IF EXISTS )?\w+|RENAME CONSTRAINT \w+ TO \w+"
+    r"|(RE)?SET \(.*\)|(EN|DIS)ABLE TRIGGER \w+",
     re.DOTALL,
 )
 """What an ALTER TABLE may do to a large table: neither rewrite nor read it under its lock."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, event
 
+from cleartill.adapters.postgres.patience import ImpatientCursor
 from cleartill.ports import Unit
 
 OfWork = Callable[[], str]
@@ -22,7 +23,7 @@ def no_comment(*_: Unit) -> str:
     return ""
 
 
-class CommentedCursor(extensions.cursor):
+class CommentedCursor(ImpatientCursor):
     """psycopg2's own, whose statements begin with `comment`."""
 
     comment = ""

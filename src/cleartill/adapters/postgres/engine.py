@@ -1,20 +1,18 @@
 """Connections: how we connect, for how long we wait, which servers we refuse, and the pool that plain reads use."""
 
 import asyncio
-import select
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import psycopg2
-from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from cleartill.adapters.postgres import faults
 from cleartill.adapters.postgres.comments import OfWork, no_comment, write_comments
+from cleartill.adapters.postgres.patience import ImpatientConnection
 from cleartill.domain.errors import BooksUnavailable
 from cleartill.ports import Watch
 
@@ -22,35 +20,8 @@ from cleartill.ports import Watch
 _SESSION = "-c timezone=UTC -c lock_timeout=250 -c transaction_timeout=5000 -c idle_in_transaction_session_timeout=5000"
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 _CONNECT_TIMEOUT_S = 3
-_ANSWER_TIMEOUT_S = 6.0
-"""Above `transaction_timeout`: a server that still has not answered is not slow but frozen, and TCP cannot tell."""
 
 _T = TypeVar("_T")
-
-
-class _Impatient(extensions.connection):
-    """A connection whose server must answer in time, or is taken for lost."""
-
-    settled = False
-    """Whether it is connected: then an answer may take longer."""
-
-
-def _wait(connection: extensions.connection) -> None:
-    """psycopg2's way to wait, here with an end: libpq itself would wait for ever."""
-    end = None
-    if isinstance(connection, _Impatient):
-        end = time.monotonic() + (_ANSWER_TIMEOUT_S if connection.settled else _CONNECT_TIMEOUT_S)
-    poller = select.poll()
-    while (state := connection.poll()) != extensions.POLL_OK:
-        poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
-        left_s = None if end is None else max(0.0, end - time.monotonic())
-        if not poller.poll(None if left_s is None else left_s * 1000):
-            raise psycopg2.OperationalError("the server does not answer")
-    if isinstance(connection, _Impatient):
-        connection.settled = True
-
-
-extensions.set_wait_callback(_wait)
 
 
 class UnsafeDurability(RuntimeError):
@@ -76,7 +47,8 @@ def connect(url: str, *, name: str, pool_size: int) -> Engine:
         connect_args={
             "options": _SESSION,
             "application_name": name,
-            "connection_factory": _Impatient,
+            "connection_factory": ImpatientConnection,
+            "connect_timeout": _CONNECT_TIMEOUT_S,
             "tcp_user_timeout": 10_000,
             **_KEEPALIVE,
         },
