@@ -37,6 +37,10 @@ FAILPOINTS = {
     "before_send:stop": (5, 150),
     "after_bank:stop": (5, 150),
     "before_send:unsent": (1, 100),
+    "before_intent:ahead_7200": (5, 100),
+    "before_intent:behind_7200": (5, 100),
+    "after_bank:ahead_45": (5, 100),
+    "after_bank:behind_45": (5, 100),
 }
 """Of an API process, with the range of the passage at which they strike."""
 WORKERS_FAILPOINTS = {
@@ -44,6 +48,8 @@ WORKERS_FAILPOINTS = {
     "after_produce:kill": (1, 12),
     "before_send:kill": (1, 8),
     "after_bank:kill": (1, 8),
+    "before_send:ahead_7200": (1, 4),
+    "before_produce:behind_7200": (1, 4),
 }
 FIRST = {
     "api1": "after_bank:kill@40",

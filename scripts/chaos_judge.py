@@ -219,9 +219,11 @@ def check_bank(book: BankBook, seen: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def check_events(stack: Stack, ear: Ear) -> list[str]:
-    """I7: every event has come, in order."""
-    wrong = list(ear.wrong)
-    for subject, last, count in stack.rows(EVENTS):
+    """I7: every event has come, in order; and none of what was never committed."""
+    wrong, told = list(ear.wrong), stack.rows(EVENTS)
+    strangers = ear.last.keys() - {str(subject) for subject, _, _ in told}
+    wrong += [f"I7: an event of {subject} came, which nobody knows" for subject in sorted(strangers)]
+    for subject, last, count in told:
         if last != count:
             wrong.append(f"I7: {subject} has {count} events, the last is number {last}")
         if ear.last.get(str(subject), 0) != last:

@@ -1,7 +1,9 @@
 """Failpoints: what they wrap, when they strike, and that production will not have them."""
 
 import signal
+import time
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -72,7 +74,16 @@ def test_written_and_parsed() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["before_send", "nowhere:kill@1", "after_bank:unsent@1", "after_bank:kill@0", "after_bank:explode@1"]
+    "written",
+    [
+        "before_send",
+        "nowhere:kill@1",
+        "after_bank:unsent@1",
+        "after_bank:kill@0",
+        "after_bank:explode@1",
+        "after_bank:ahead_0@1",
+        "after_bank:ahead@1",
+    ],
 )
 def test_what_is_no_failpoint(written: str) -> None:
     with pytest.raises(ValueError, match="CHAOS_FAILPOINTS"):
@@ -117,6 +128,18 @@ async def test_between_reading_the_outbox_and_marking_it() -> None:
     assert signals == [(signal.SIGSTOP, ["publish"]), (signal.SIGKILL, ["publish", "publish"])]
 
 
+@pytest.mark.parametrize(("action", "ahead"), [("ahead_90", 90), ("behind_7200", -7200)])
+async def test_a_clock_that_is_set(action: str, ahead: int) -> None:
+    _, till, signals = struck(f"before_intent:{action}@2")
+    intent = cast(Any, SimpleNamespace(is_intent=True))
+    for passage in (1, 2, 3):
+        await till.books.record(intent)
+        off_by = (till.clock.now() - datetime.now(UTC)).total_seconds()
+        assert abs(off_by - (ahead if passage > 1 else 0)) < 60
+        assert abs(till.clock.monotonic() - time.monotonic()) < 60
+    assert signals == []
+
+
 async def test_what_has_no_failpoint_goes_through() -> None:
     ports, till, _ = struck("before_intent:kill@9")
     assert await cast(Any, till.books).load() == "loaded"
@@ -126,6 +149,7 @@ async def test_what_has_no_failpoint_goes_through() -> None:
 
 def test_production_refuses_them() -> None:
     own = {"secret_key": "own", "encryption_key": "own", "webhook_secret": "own", "seed_demo": False}
+    own |= {"database_url": "postgresql://u:own@books/cleartill?sslmode=verify-full"}
     Settings(_env_file=None, env="production", **own)  # type: ignore[call-arg, arg-type]
     with pytest.raises(ValidationError, match="CHAOS_FAILPOINTS"):
         Settings(_env_file=None, env="production", chaos_failpoints="before_send:kill@1", **own)  # type: ignore[call-arg, arg-type]

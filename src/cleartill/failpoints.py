@@ -1,9 +1,10 @@
 """Failpoints: a process that dies, stops or refuses at the worst moment, on purpose. For the chaos harness alone.
 
 `CHAOS_FAILPOINTS` names them: `before_send:kill@57,after_bank:stop@12` kills the process at its 57th passage between
-intent and send, and stops it (SIGSTOP) the 12th time a provider has said yes. Empty, as it is unless somebody sets it,
-nothing is wrapped at all; production refuses it. They stand around ports, as telemetry does, so that no line of the
-business knows of them.
+intent and send, and stops it (SIGSTOP) the 12th time a provider has said yes; `before_intent:ahead_90@5` and
+`:behind_90@5` set its wall clock 90 s ahead or back from there on (the monotonic one goes on). Empty, as it is unless
+somebody sets it, nothing is wrapped at all; production refuses it. They stand around ports, as telemetry does, so that
+no line of the business knows of them.
 
     before_intent   a unit that opens an attempt is about to be written
     before_send     the intent is on disk, the provider is about to be asked
@@ -19,13 +20,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from cleartill.domain.outcome import NotSent
-from cleartill.ports import Books, OutboxRow, Provider, Providers, Published, Publisher, Till, Unit, Verdict
+from cleartill.ports import Books, Clock, OutboxRow, Provider, Providers, Published, Publisher, Till, Unit, Verdict
 
 POINTS = ("before_intent", "before_send", "after_bank", "before_produce", "after_produce")
-ACTIONS = ("kill", "stop", "unsent")
+ACTIONS = re.compile(r"kill|stop|unsent|(ahead|behind)_[1-9]\d{0,5}")
 """`unsent`, of before_send only: the provider is not asked, as by a breaker that has opened since the permit."""
 ASKING = frozenset({"authorize", "capture", "void", "refund", "transfer"})
 _WRITTEN = re.compile(r"(?P<point>\w+):(?P<action>\w+)@(?P<passage>[1-9]\d{0,8})")
@@ -46,7 +48,7 @@ def parse(written: str) -> tuple[Failpoint, ...]:
     found = []
     for one in filter(None, written.replace(" ", "").split(",")):
         match = _WRITTEN.fullmatch(one)
-        if match is None or match["point"] not in POINTS or match["action"] not in ACTIONS:
+        if match is None or match["point"] not in POINTS or not ACTIONS.fullmatch(match["action"]):
             raise ValueError("CHAOS_FAILPOINTS is point:action@passage, comma-separated")
         if match["action"] == "unsent" and match["point"] != "before_send":
             raise ValueError("CHAOS_FAILPOINTS: unsent is an action of before_send")
@@ -61,6 +63,8 @@ class Trip:
         self._failpoints = {(one.point, one.passage): one.action for one in failpoints}
         self._passages: Counter[str] = Counter()
         self._strike = strike or (lambda number: os.kill(os.getpid(), number))
+        self.ahead = timedelta()
+        """Of the wall clock."""
 
     def __call__(self, point: str) -> bool:
         """Whether to go on as if the provider could not be asked."""
@@ -68,6 +72,9 @@ class Trip:
         action = self._failpoints.get((point, self._passages[point]))
         if action in _SIGNALS:
             self._strike(_SIGNALS[action])
+        elif action and "_" in action:
+            where, _, seconds = action.partition("_")
+            self.ahead = timedelta(seconds=int(seconds)) * (1 if where == "ahead" else -1)
         return action == "unsent"
 
 
@@ -82,7 +89,19 @@ def armed(till: Till, written: str, trip: Trip | None = None) -> Till:
         books=cast(Books, _Books(till.books, trip)),
         providers=_Providers(till.providers, trip),
         publisher=_Publisher(till.publisher, trip),
+        clock=_Clock(till.clock, trip),
     )
+
+
+class _Clock:
+    def __init__(self, clock: Clock, trip: Trip) -> None:
+        self._clock, self._trip = clock, trip
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._trip.ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
 
 
 class _Books:
