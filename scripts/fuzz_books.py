@@ -21,6 +21,7 @@ MAY_ADD: dict[str, set[str]] = {
     "merchants": {"POST /api/v1/merchants"},
     "api_keys": _KEYS,
     "webhook_endpoints": _ENDPOINTS,
+    "sessions": {"POST /api/v1/auth/login"},
     "card_vault": {*_PAY, "POST /api/v1/payments/{id}/confirm"},
 }
 """Table → the operations that may add one row to it for each call that they took on; nobody else may."""

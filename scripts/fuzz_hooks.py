@@ -24,7 +24,7 @@ from schemathesis.generation.meta import TestPhase
 
 API, KEY, SECRET = os.environ["FUZZ_API"], os.environ["FUZZ_KEY"], os.environ["FUZZ_SECRET"].encode()
 SEED, RUN = os.environ["FUZZ_SEED"], os.environ["FUZZ_RUN"]
-MERCHANT = os.environ["FUZZ_MERCHANT"]
+MERCHANT, EMAIL = os.environ["FUZZ_MERCHANT"], os.environ["FUZZ_EMAIL"]
 DEAD = os.environ["FUZZ_DEAD"].split()
 """Dead letters, each for one retry."""
 NOWHERE = "http://127.0.0.1:8443/hook"
@@ -216,6 +216,20 @@ def make_real(case: Case, operation: str) -> None:
         case.body = BODIES[operation](case.body)
 
 
+OF_A_SESSION = {"GET /api/v1/auth/session", "POST /api/v1/auth/logout"}
+
+
+def as_a_browser(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """The request under a session's cookie, instead of the key that Schemathesis sends with everything."""
+    request_id, body = next_id(), {"email": EMAIL, "api_key": KEY}
+    answer = requests.post(f"{API}/api/v1/auth/login", json=body, headers={"X-Request-ID": request_id}, timeout=20)
+    noted("POST /api/v1/auth/login", request_id, answer.status_code, False)
+    request.headers.pop("Authorization", None)
+    request.headers["Cookie"] = f"cleartill_session={answer.cookies['cleartill_session']}"
+    request.headers["X-CSRF-Token"] = answer.json()["csrf_token"]
+    return request
+
+
 # ── the hooks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -232,10 +246,11 @@ def before_call(_context: schemathesis.HookContext, case: Case, kwargs: dict[str
             make_real(case, operation)
     if case.path == KEYS_OF_A_MERCHANT and case.method == "DELETE":
         case.path_parameters["key_id"] = another_key()  # never the one it asks with
+    if operation in OF_A_SESSION:
+        kwargs["auth"] = as_a_browser
     if operation == "POST /webhooks/stripe" and isinstance(case.body, dict) and case.body.get("id") == "evt_fuzz":
         sent = json.dumps(case.body).encode()
         case.headers["Stripe-Signature"] = stripe_signature(sent)
-    del kwargs
 
 
 def stripe_signature(payload: bytes) -> str:

@@ -35,7 +35,7 @@ STRIPE = {
     "STRIPE_API_BASE": "http://127.0.0.1:9",
 }
 """Settings with which Stripe's webhook is there, and Stripe is not."""
-NO_LIMITS = {f"RATE_LIMIT_{rule}_PER_MIN": "0" for rule in ("GLOBAL", "BALANCE", "TRANSACTIONS")}
+NO_LIMITS = {f"RATE_LIMIT_{rule}_PER_MIN": "0" for rule in ("GLOBAL", "BALANCE", "TRANSACTIONS", "LOGIN")}
 SETTINGS = {**STRIPE, **NO_LIMITS}
 _TOTALS = re.compile(r"^\s+([\d,]+) generated", re.MULTILINE)
 _AT_MOST_S = 3_600.0
@@ -89,6 +89,7 @@ def fuzz(api: str, database_url: str, scratch: Path, plan: Plan, document: str |
         "FUZZ_API": api,
         "FUZZ_KEY": DEMO_ADMIN_KEY,
         "FUZZ_MERCHANT": ADMIN_MERCHANT_ID,
+        "FUZZ_EMAIL": "admin@merchant.example",
         "FUZZ_SECRET": DEV_SECRET,
         "FUZZ_SEED": str(plan.seed),
         "FUZZ_RUN": run,

@@ -18,12 +18,13 @@ from real.keeping import DAY, grow_old, keys_of
 from real.old import fill
 from real.orders import back, id_of, pay
 
-KEYS, CALLBACKS, EVENTS, DELIVERIES = Perishable
+KEYS, CALLBACKS, EVENTS, DELIVERIES, SESSIONS = Perishable
 LEFT = """
 SELECT (SELECT count(*) FROM idempotency_keys WHERE scope = 'process'),
     (SELECT count(*) FROM idempotency_keys WHERE scope LIKE 'callback:%'),
     (SELECT count(*) FROM outbox WHERE subject_id LIKE 'pay_%'),
-    (SELECT count(*) FROM webhook_deliveries), (SELECT count(*) FROM webhook_attempts)
+    (SELECT count(*) FROM webhook_deliveries), (SELECT count(*) FROM webhook_attempts),
+    (SELECT count(*) FROM sessions)
 """
 
 
@@ -42,7 +43,7 @@ async def test_no_batch_is_larger_than_asked_for_and_all_that_may_go_goes(till: 
         batches = await sweep(till, what, 30)
         assert max(batch.gone for batch in batches) <= 30
         assert sum(batch.gone for batch in batches) == (200 if what is CALLBACKS else 180)
-    assert rows(database_url, LEFT.replace("%", "%%")) == [(20, 0, 20, 20, 40)]
+    assert rows(database_url, LEFT.replace("%", "%%")) == [(20, 0, 20, 20, 40, 20)]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ async def test_payments_go_on_beside_it(till: Till, other: Till, database_url: s
 
     gone, *paid = await asyncio.gather(purging(), *(paying(number) for number in range(8)))
 
-    assert gone == 900 + 1_000 + 900 + 900
+    assert gone == 900 + 1_000 + 900 + 900 + 900
     new = [payment_id for several in paid for payment_id in several]
     assert len({key for key in keys_of(database_url) if key.startswith(("new", "back"))}) == 2 * len(new)
     assert rows(database_url, "SELECT count(*) FROM outbox WHERE subject_id = ANY (%s)", new) == [(4 * len(new),)]
@@ -130,7 +131,7 @@ async def test_what_may_not_go_is_not_locked(till: Till, room: Room, database_ur
 async def test_it_waits_for_nobody(till: Till, database_url: str) -> None:
     await asyncio.to_thread(fill, database_url, 10)
     with closing(psycopg2.connect(database_url)) as holder, holder.cursor() as cursor:
-        cursor.execute("LOCK TABLE idempotency_keys, outbox, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("LOCK TABLE idempotency_keys, outbox, webhook_deliveries, sessions IN ACCESS EXCLUSIVE MODE")
         for what in Perishable:
             with pytest.raises(BooksUnavailable):
                 await till.retention.purge(what, KEPT[what], None, 500)

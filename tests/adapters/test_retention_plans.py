@@ -14,12 +14,13 @@ from real import Room, open_room, rows
 from real.old import fill
 
 MANY, LIMIT = 5_000, 50
-TABLES = "idempotency_keys, attempts, transfers, outbox, webhook_wanted, webhook_deliveries, webhook_attempts"
+TABLES = "idempotency_keys, attempts, transfers, outbox, webhook_wanted, webhook_deliveries, webhook_attempts, sessions"
 BY = {
     Perishable.IDEMPOTENCY_KEYS: {"idempotency_keys_by_age", "idempotency_keys_pkey"},
     Perishable.CALLBACKS: {"callbacks_by_age", "idempotency_keys_pkey"},
     Perishable.EVENTS: {"outbox_published", "outbox_pkey", "webhook_wanted_pkey"},
     Perishable.DELIVERIES: {"webhook_deliveries_at_rest", "webhook_deliveries_pkey", "webhook_attempts_pkey"},
+    Perishable.SESSIONS: {"sessions_by_age", "sessions_pkey"},
 }
 EITHER_WILL_DO = {"attempts_pkey", "attempts_by_key", "transfers_pkey", "transfers_by_id"}
 BY_INDEX = {"Index Scan", "Index Only Scan", "Bitmap Index Scan", "Bitmap Heap Scan"}

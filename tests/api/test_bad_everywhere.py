@@ -114,6 +114,8 @@ DECIDED_HERE = {
 @EACH_BODY
 async def test_mass_assignment_is_422_on_every_route(admin: httpx.AsyncClient, world: World, sent: Sent) -> None:
     for name, value in DECIDED_HERE.items():
+        if name in sent[2]:  # a login's own
+            continue
         problem = await refused(admin, world, sent, whole({**sent[2], name: value}), JSON)
         assert (problem["status"], problem["errors"]) == (422, [{"field": name, "reason": "is not a known field"}])
 

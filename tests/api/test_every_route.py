@@ -13,6 +13,7 @@ from cleartill.api.app import create_app
 from cleartill.api.docs import describe
 from cleartill.domain.merchant import DEMO_ADMIN_KEY, DEMO_API_KEY, DEMO_MERCHANT_ID
 from fakes import OTHER_API_KEY, OTHER_MERCHANT_ID, World
+from fakes.browser import LOGIN
 from fakes.requests import CHARGE
 
 VOLATILE = ("request_id", "trace_id", "instance")
@@ -135,6 +136,14 @@ OBJECTS: dict[str, Callable[[httpx.AsyncClient], Awaitable[str]]] = {
 """One of the demo merchant's, by the word that comes before its id in a path."""
 
 
+async def _cookie(client: httpx.AsyncClient, key: str) -> dict[str, str]:
+    """What a browser sends that has logged in with this key."""
+    email = f"{OTHER_MERCHANT_ID if key == OTHER_API_KEY else DEMO_MERCHANT_ID}@merchant.example"
+    answer = await client.post(LOGIN, json={"email": email, "api_key": key})
+    client.cookies.clear()
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0], "X-CSRF-Token": answer.json()["csrf_token"]}
+
+
 def _named(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
@@ -157,25 +166,44 @@ async def test_nothing_is_done_without_a_key(operation: Operation, anybody: http
     assert world.memory.rows == 0
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_named)
+async def test_under_a_cookie_nothing_is_changed_without_its_token(
+    operation: Operation, anybody: httpx.AsyncClient, world: World
+) -> None:
+    if operation.method == "GET" or operation.tag == SIGNED or operation.path == LOGIN:
+        return
+    cookie = await _cookie(anybody, DEMO_ADMIN_KEY)
+    before = len(world.memory.facts)
+    at = operation.at(*(DEMO_MERCHANT_ID if kind == "merchants" else "pay_1" for kind in operation.kinds))
+    for headers in ({"X-CSRF-Token": "0" * 64}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = await operation.ask(anybody, at, cookie | headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
+    assert (world.memory.rows, len(world.memory.facts)) == (before, before)
+
+
+@pytest.mark.parametrize("by", ["key", "cookie"])
 @pytest.mark.parametrize("operation", ABOUT_AN_OBJECT, ids=_named)
 async def test_another_merchants_object_is_not_there(
-    operation: Operation, anybody: httpx.AsyncClient, world: World
+    operation: Operation, by: str, anybody: httpx.AsyncClient, world: World
 ) -> None:
     unknown = set(operation.kinds) - OBJECTS.keys()
     assert not unknown, f"teach OBJECTS to make one of another merchant: {unknown}"
     ids = [await OBJECTS[kind](anybody) for kind in operation.kinds]
     absent = [f"{id.partition('_')[0]}_{'0' * 26}" for id in ids]
+    another, me, admin = THEIRS, MINE, ADMINS
+    if by == "cookie":
+        another, me, admin = [await _cookie(anybody, key) for key in (OTHER_API_KEY, DEMO_API_KEY, DEMO_ADMIN_KEY)]
     rows, facts, asked = world.memory.rows, len(world.memory.facts), len(world.bank.asked)
 
     pairs = [(ids, absent)]
     if operation.kinds[0] == "merchants" and len(ids) > 1:  # the way is one's own, what lies at its end is not
         pairs.append(([OTHER_MERCHANT_ID, *ids[1:]], [OTHER_MERCHANT_ID, *absent[1:]]))
     for theirs, nobodys in pairs:
-        one = await operation.ask(anybody, operation.at(*theirs), THEIRS)
-        other = await operation.ask(anybody, operation.at(*nobodys), THEIRS)
+        one = await operation.ask(anybody, operation.at(*theirs), another)
+        other = await operation.ask(anybody, operation.at(*nobodys), another)
         assert _stable(one) == _stable(other)
         assert one.status_code == (403 if _named(operation) in FOR_ADMINS else 404)
     assert (world.memory.rows, len(world.memory.facts), len(world.bank.asked)) == (rows, facts, asked)
 
-    own = await operation.ask(anybody, operation.at(*ids), ADMINS if _named(operation) in FOR_ADMINS else MINE)
+    own = await operation.ask(anybody, operation.at(*ids), admin if _named(operation) in FOR_ADMINS else me)
     assert own.status_code not in (401, 403, 404, 422), "or this test would show nothing"

@@ -21,7 +21,7 @@ from real import MERCHANT, open_room
 from real.hooks import DOWN, endpoint, tried
 from real.keeping import DAY, Keeping, fake_keeping, postgres_keeping
 
-KEYS, CALLBACKS, EVENTS, DELIVERIES = Perishable
+KEYS, CALLBACKS, EVENTS, DELIVERIES, SESSIONS = Perishable
 MINUTE = timedelta(minutes=1)
 SILENCE = Unknown("timeout")
 ACS = ActionRequired("bnk_1", "https://bank.example/3ds")

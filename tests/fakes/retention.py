@@ -54,6 +54,9 @@ class FakeRetention:
             case Perishable.DELIVERIES:
                 return deliveries, [(row.at, key, True) for key, row in deliveries.items() if not row.pending]
 
+            case Perishable.SESSIONS:
+                return memory.sessions, [(kept.over_at, digest, True) for digest, kept in memory.sessions.items()]
+
     def _claims(self, heard: bool, free: Callable[[Held], bool]) -> tuple[MutableMapping[Any, Any], list[_Row]]:
         claims = self._memory.claims
         ours = [(key, held) for key, held in claims.items() if key[1].startswith("callback:") is heard]

@@ -23,6 +23,7 @@ UPDATE webhook_deliveries SET created_at = created_at - %(by)s, delivered_at = d
     next_at = CASE WHEN status = 'pending' THEN next_at ELSE next_at - %(by)s END;
 UPDATE attempts SET created_at = created_at - %(by)s, settled_at = settled_at - %(by)s,
     resolve_at = resolve_at - %(by)s;
+UPDATE sessions SET created_at = created_at - %(by)s, used_at = used_at - %(by)s, expires_at = expires_at - %(by)s;
 UPDATE transfers SET next_at = next_at - %(by)s, lease_until = lease_until - %(by)s;
 """
 _MERCHANT = "INSERT INTO merchants (id, name, email, created_at) VALUES (%s, 'M', 'm@merchant.example', now())"

@@ -46,6 +46,13 @@ INSERT INTO webhook_attempts (merchant_id, delivery_id, number, at, status, late
 SELECT %(merchant)s, 'dlv_' || n, number, now(), 200, 1, 'ok'
 FROM generate_series(1, %(many)s) n, generate_series(1, 2) number;
 """
+# A tenth of the sessions is alive.
+_SESSIONS = """
+INSERT INTO sessions (digest, id, merchant_id, key_id, created_at, used_at, expires_at)
+SELECT lpad(to_hex(n), 64, '0'), 'ses_' || n, %(merchant)s, 'key_1', now() - interval '1 day', now() - interval '1 day',
+    now() - interval '5 minutes' - interval '1 second' * n + interval '9 days' * (n %% 10 = 0)::int
+FROM generate_series(1, %(many)s) n;
+"""
 # Events of today that are still to be made into deliveries.
 _WANTED = """
 INSERT INTO outbox (merchant_id, subject_id, seq, shard, type, event)
@@ -55,6 +62,6 @@ SELECT %(merchant)s, 'new_' || n, 1, n %% 16, 'payment.captured', '{}' FROM gene
 
 def fill(url: str, many: int) -> None:
     """So many of each kind, nine in ten of which may go; every callback may."""
-    for statement in (_KEYS, _EVENTS, _DELIVERIES, _WANTED):
+    for statement in (_KEYS, _EVENTS, _DELIVERIES, _SESSIONS, _WANTED):
         written = statement.replace("%(merchant)s", f"'{MERCHANT}'").replace("%(many)s", str(many))
         rows(url, written.replace("%%", "%"))

@@ -8,6 +8,7 @@ end; `X-RateLimit-Reset` is Unix time. A window slides: one more fits when the o
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from starlette.requests import Request
@@ -30,6 +31,12 @@ class Rule(StrEnum):
     """Lists of them, of a merchant."""
     LOGIN = "login"
     """Of an address."""
+    CONSOLE_TRANSACTIONS = "console_transactions"
+    """Lists of them, of a session of the console, which does not count under the merchant's own."""
+
+
+OF_A_SESSION: Mapping[Rule, Rule] = {Rule.TRANSACTIONS: Rule.CONSOLE_TRANSACTIONS}
+"""What counts for a session in another's place."""
 
 
 def quotas(per_minute: Mapping[str, int]) -> Mapping[str, Quota]:
@@ -48,6 +55,25 @@ async def spend(request: Request, rule: Rule, whose: str) -> None:
     if not standing.allowed:
         at.till.watch.count("ratelimit.rejected", rule=rule.value)
         raise RateLimited(quota.name, quota.most, standing.reset_s)
+
+
+def address_of(request: Request) -> str:
+    """Whose attempts count together: the peer's address; behind proxies that are trusted (`TRUSTED_PROXIES`) the last
+    one in `X-Forwarded-For` that is none of them. What anybody else writes there is not believed. Of IPv6 the network,
+    since a household has 2^64 addresses."""
+    trusted = desk(request).trusted_proxies
+    said = b",".join([value for name, value in request.scope["headers"] if name == b"x-forwarded-for"])
+    client, address = request.scope.get("client"), ""
+    for hop in (client[0] if client else "", *reversed(said.decode("latin-1").split(","))):
+        try:
+            found = ip_address(hop.strip())
+        except ValueError:  # no address: as far as it is known
+            break
+        found = getattr(found, "ipv4_mapped", None) or found
+        address = str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
+        if not any(found in network for network in trusted if network.version == found.version):
+            break
+    return address
 
 
 def headers_of_standings(scope: Scope, clock: Clock) -> list[tuple[bytes, bytes]]:

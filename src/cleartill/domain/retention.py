@@ -19,6 +19,8 @@ class Perishable(StrEnum):
     """Rows of the outbox, from their publication on, if webhooks were made of them as well."""
     DELIVERIES = "deliveries"
     """Webhook deliveries with all of their tries, from their last one on."""
+    SESSIONS = "sessions"
+    """From the end of the longest time they could last; those that a person ended are gone already."""
 
 
 KEPT: Mapping[Perishable, timedelta] = {
@@ -26,6 +28,7 @@ KEPT: Mapping[Perishable, timedelta] = {
     Perishable.CALLBACKS: timedelta(days=7),
     Perishable.EVENTS: timedelta(days=30),
     Perishable.DELIVERIES: timedelta(days=30),
+    Perishable.SESSIONS: timedelta(0),
 }
 """Unless set otherwise. A callback that is heard again later moves no money, its attempt being settled; it could only
 ask for a second review of what a person has looked at. Stripe says an event again for three days."""

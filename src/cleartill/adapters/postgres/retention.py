@@ -110,7 +110,22 @@ WHERE w.merchant_id = d.merchant_id AND w.id = d.id
     AND NOT EXISTS (SELECT FROM webhook_attempts a WHERE a.merchant_id = w.merchant_id AND a.delivery_id = w.id)
 """)
 
-_IN_ONE = {Perishable.IDEMPOTENCY_KEYS: _KEYS, Perishable.CALLBACKS: _CALLBACKS, Perishable.EVENTS: _EVENTS}
+_SESSIONS = text("""
+WITH seen AS MATERIALIZED (
+    SELECT digest, expires_at AS at FROM sessions
+    WHERE expires_at >= coalesce(CAST(:beyond AS timestamptz), '-infinity')
+        AND expires_at <= now() - CAST(:kept AS interval)
+    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM sessions s USING seen WHERE s.digest = seen.digest RETURNING 1)
+SELECT (SELECT count(*) FROM gone) AS gone, count(*) AS seen, max(at) AS last FROM seen
+""")
+
+_IN_ONE = {
+    Perishable.IDEMPOTENCY_KEYS: _KEYS,
+    Perishable.CALLBACKS: _CALLBACKS,
+    Perishable.EVENTS: _EVENTS,
+    Perishable.SESSIONS: _SESSIONS,
+}
 
 
 class PostgresRetention:
