@@ -32,11 +32,12 @@ MINUTES_KEPT_S, MINUTES_AT_ONCE = 14 * 86_400, 500
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """`round` does what is due and says how much that was; nothing due means a pause of `interval_s`."""
+    """`round` does what is due and says how much that was; less than `full` means a pause of `interval_s`."""
 
     name: str
     round: Callable[[Till, str], Awaitable[int]]
     interval_s: float
+    full: int = 1
 
 
 async def _depths(till: Till, _owner: str) -> int:
@@ -46,12 +47,6 @@ async def _depths(till: Till, _owner: str) -> int:
     return 0
 
 
-async def _seal_audit(till: Till, owner: str) -> int:
-    """What a second brings is sealed at once, however few payments there are in it."""
-    sealed = await seal_audit(till, owner)
-    return sealed if sealed == BATCH else 0
-
-
 WORKERS = (
     Worker("publish_outbox", publish_outbox, 0.2),
     Worker("resolve", lambda till, _owner: resolve(till), 1.0),
@@ -59,7 +54,7 @@ WORKERS = (
     Worker("fan_out", lambda till, _owner: till.webhooks.fan_out(FAN_OUT), 0.2),
     Worker("execute_transfer", execute_transfer, 0.5),
     Worker("roll_up", lambda till, _owner: till.ledger.roll_up(ACCOUNTS), 1.0),
-    Worker("seal_audit", _seal_audit, 1.0),
+    Worker("seal_audit", seal_audit, 1.0, full=BATCH),  # what a second brings, at once
     Worker("anchor_audit", anchor_audit, EVERY_S),
     Worker("depths", _depths, 10.0),
     Worker("forget_minutes", lambda till, _owner: till.minutes.forget(MINUTES_KEPT_S, MINUTES_AT_ONCE), 300.0),
@@ -110,16 +105,30 @@ async def _reconcile(till: Till, owner: str, stop: asyncio.Event) -> int:
 async def _loop(worker: Worker, till: Till, owner: str, stop: asyncio.Event) -> None:
     failures = 0
     while not stop.is_set():
+        done, began = 0, till.clock.monotonic()
         try:
             done = await worker.round(till, owner)
             failures = 0
-            pause_s = 0.0 if done else worker.interval_s
+            pause_s = 0.0 if done >= worker.full else worker.interval_s
         except Exception as error:  # a worker outlives whatever is away: it says so and tries again
             failures += 1
             pause_s = delay_s(failures, base_s=worker.interval_s, cap_s=FAILURE_CAP_S)
             log.warning("worker %s failed: %s, again in %.1f s", worker.name, type(error).__name__, pause_s)
+        _tell(till, worker.name, done, failures, pause_s, till.clock.monotonic() - began)
         if pause_s:
             try:
                 await asyncio.wait_for(stop.wait(), pause_s)
             except TimeoutError:
                 continue
+
+
+def _tell(till: Till, worker: str, done: int, failures: int, next_s: float, took_s: float) -> None:
+    """What became of a round. How long it took is of interest unless it found nothing to do."""
+    outcome = "failed" if failures else "done" if done else "idle"
+    till.watch.count("worker.round", worker=worker, outcome=outcome)
+    if done:
+        till.watch.count("worker.done", done, worker=worker)
+    if outcome != "idle":
+        till.watch.observe("worker.latency", took_s * 1000, worker=worker)
+    till.watch.observe("worker.failing", failures, worker=worker)
+    till.watch.observe("worker.next_s", next_s, worker=worker)

@@ -175,3 +175,69 @@ async def test_a_minute_of_the_clock_set_back_is_counted_once(admin: httpx.Async
         await one.write()
     world.clock._at += timedelta(seconds=60)
     assert (await ask(admin))["payments"]["count"] == 3
+
+
+def work(at: MinuteRecorder, worker: str, done: int = 0, failing: int = 0, next_s: float = 0.2) -> None:
+    outcome = "failed" if failing else "done" if done else "idle"
+    at.count("worker.round", 1, {"worker": worker, "outcome": outcome})
+    at.count("worker.done", done, {"worker": worker})
+    at.observe("worker.failing", failing, {"worker": worker})
+    at.observe("worker.next_s", next_s, {"worker": worker})
+
+
+async def test_workers_say_what_they_did_and_whether_they_fail_or_are_late(
+    admin: httpx.AsyncClient, world: World
+) -> None:
+    one, other = process(world, "worker"), process(world, "worker")
+    work(one, "resolve", done=3)
+    work(one, "purge", next_s=60)
+    world.clock.advance(1)
+    work(other, "resolve", failing=4, next_s=8)
+    other.observe("worker.latency", 100.0, {"worker": "resolve"})
+    for each in (one, other):
+        await each.write()
+    world.clock.advance(9)
+
+    purge, resolve = (await ask(admin))["workers"]
+
+    assert resolve["rounds"] == {"done": 1, "idle": 0, "failed": 1}
+    assert (resolve["name"], resolve["processes"], resolve["done"], resolve["failing"]) == ("resolve", 2, 3, 4)
+    assert (resolve["last_s"], resolve["late_s"], resolve["latency"]["count"]) == (9, 9.8, 1)
+    assert (purge["name"], purge["processes"], purge["last_s"], purge["late_s"]) == ("purge", 1, 10, 0)
+
+
+async def test_a_worker_that_nobody_runs_any_more_is_named_and_has_no_process(
+    admin: httpx.AsyncClient, world: World
+) -> None:
+    gone = process(world, "worker")
+    work(gone, "resolve", failing=2)
+    await gone.write()
+    world.clock.advance(100)
+    (resolve,) = (await ask(admin))["workers"]
+    assert (resolve["processes"], resolve["failing"], resolve["late_s"], resolve["last_s"]) == (0, 0, None, 100)
+
+
+async def test_the_audit_chain_and_transfers_that_were_put_off_are_told(admin: httpx.AsyncClient, world: World) -> None:
+    worker = process(world, "worker")
+    worker.gauge("audit.unsealed", 5, {})
+    worker.gauge("audit.oldest_s", 1.25, {})
+    worker.gauge("audit.head", 900, {})
+    worker.count("transfer.retried", 2, {"kind": "deposit"})
+    await worker.write()
+    said = await ask(admin)
+    assert said["audit"] == {"unsealed": 5, "oldest_s": 1.25, "head": 900, "age_s": 0}
+    assert said["transfers"]["retried"] == 2
+
+
+async def test_minutes_have_latencies_as_far_back_as_the_window_goes(admin: httpx.AsyncClient, world: World) -> None:
+    one = process(world)
+    for _ in range(8):
+        await one.write()
+        pay(one, ms=10.0)
+        world.clock.advance(60)
+        await one.write()
+    world.clock.advance(-1)
+    shown = [minute["p95_ms"] is not None for minute in (await ask(admin))["minutes"]]
+    assert shown == [False] * 25 + [True] * 5
+    last = (await ask(admin, window="15m"))["minutes"][-8:]
+    assert all(abs(minute["own_p95_ms"] - 5) <= 0.1 for minute in last)

@@ -46,7 +46,8 @@ def test_what_it_keeps_is_in_the_catalogue() -> None:
     for name, tags in (COUNTED | TIMED).items():
         assert set(tags) <= METRICS[name].tags, name
     assert {METRICS[name].kind for name in TIMED} == {"distribution"}
-    assert {name for name in SHOWN if METRICS[name].kind != "gauge"} == {"guard.inflight"}
+    sampled = {name for name in SHOWN if METRICS[name].kind != "gauge"}
+    assert sampled == {"guard.inflight", "worker.failing", "worker.next_s"}
 
 
 async def test_a_minute_is_one_row_however_often_it_is_written(office: Office) -> None:

@@ -104,6 +104,7 @@ class TransfersNow(BaseModel):
     dead: int | None = Field(description="Dead letters: nobody tries any more.")
     succeeded: int
     failed: int
+    retried: int = Field(description="Put off after a transient fault.")
     age_s: float | None = _AGE
 
 
@@ -123,6 +124,37 @@ class LastReconciliation(BaseModel):
     age_s: float
 
 
+class AuditNow(BaseModel):
+    """The audit chain: every row of the audit log is sealed into it."""
+
+    unsealed: int | None = Field(description="Rows that have no seal yet; above 100,000 not counted further.")
+    oldest_s: float | None
+    head: int | None = Field(description="How many rows the chain has.")
+    age_s: float | None = _AGE
+
+
+class RoundsOf(BaseModel):
+    done: int = Field(description="Rounds that did something.")
+    idle: int
+    failed: int
+
+
+class WorkerNow(BaseModel):
+    """A background worker: a loop that does what is due, in any number of processes."""
+
+    name: str = Field(examples=["publish_outbox"])
+    processes: int = Field(description="That live and run it.")
+    rounds: RoundsOf
+    done: int = Field(description="What they did, each in its own unit: events, tries, transfers …")
+    failing: int = Field(description="Rounds in a row that have failed, in the process where it is worst; 0: well.")
+    last_s: float | None = Field(description="Seconds since the end of its last round, wherever that was.")
+    late_s: float | None = Field(
+        description="How late its next round is where it is latest, or how long that takes already; null if no process "
+        "runs it. A few seconds are the writing of these figures."
+    )
+    latency: Percentiles = Field(description="Of rounds that did something, or failed.")
+
+
 class ProcessView(BaseModel):
     instance: str
     role: str = Field(examples=["api"])
@@ -136,6 +168,8 @@ class MinuteView(BaseModel):
     payments: int
     authorization_rate: float | None
     errors: int = Field(description="Requests answered 5xx.")
+    p95_ms: float | None = Field(description="Of payments, total; null before the window, and without payments.")
+    own_p95_ms: float | None
 
 
 class OperationsView(BaseModel):
@@ -157,6 +191,8 @@ class OperationsView(BaseModel):
     transfers: TransfersNow
     doubts: DoubtsNow
     reconciliation: LastReconciliation | None
+    audit: AuditNow
+    workers: list[WorkerNow] = Field(description="Of which anything was heard within half an hour, by name.")
     processes: list[ProcessView] = Field(description="Those that live, and those that went away within ten minutes.")
     minutes: list[MinuteView] = Field(description="The last thirty, the one that is under way last.")
 
@@ -183,7 +219,7 @@ EXAMPLE: dict[str, Any] = {
     },
     "outbox": {"pending": 2, "oldest_s": 0.1, "published": 8420, "age_s": 4.2},
     "webhooks": {"pending": 0, "oldest_s": 0.0, "delivered": 8418, "failed": 2, "age_s": 4.2},
-    "transfers": {"pending": 1, "dead": 0, "succeeded": 6, "failed": 0, "age_s": 4.2},
+    "transfers": {"pending": 1, "dead": 0, "succeeded": 6, "failed": 0, "retried": 1, "age_s": 4.2},
     "doubts": {
         "count": 1, "oldest_s": 3.2, "money": [{"currency": "USD", "amount": 99.99, "amount_minor": 9999}],
         "age_s": 4.2,
@@ -192,11 +228,19 @@ EXAMPLE: dict[str, Any] = {
         "run": 12, "clean": True, "discrepancies": 0, "new": 0, "ended_at": "2026-01-15T03:00:12.000000Z",
         "age_s": 34188.0,
     },
+    "audit": {"unsealed": 3, "oldest_s": 0.4, "head": 12630, "age_s": 4.2},
+    "workers": [
+        {"name": "publish_outbox", "processes": 1, "rounds": {"done": 402, "idle": 1080, "failed": 0}, "done": 8420,
+         "failing": 0, "last_s": 1.9, "late_s": 1.7, "latency": _MS},
+    ],
     "processes": [
         {"instance": "prc_01kabcdefghjkmnpqrstvwxyz0", "role": "api", "alive": True,
          "started_at": "2026-01-15T08:00:00.000000Z", "age_s": 1.8},
     ],
-    "minutes": [{"at": "2026-01-15T12:30:00.000000Z", "payments": 842, "authorization_rate": 0.94, "errors": 0}],
+    "minutes": [
+        {"at": "2026-01-15T12:30:00.000000Z", "payments": 842, "authorization_rate": 0.94, "errors": 0, "p95_ms": 31.4,
+         "own_p95_ms": 12.9},
+    ],
 }  # fmt: skip
 
 # ── the route ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -213,8 +257,8 @@ EXAMPLE: dict[str, Any] = {
 )
 async def get_operations(request: Request) -> Response:
     """For admin keys: rates, latencies in all, our own and by hop, breakers, what waits, doubts, the last
-    reconciliation, and who lives, of all processes together. Made of what each of them writes every few seconds;
-    what a process counted in the seconds before a SIGKILL is not in it."""
+    reconciliation, background workers, and who lives, of all processes together. Made of what each of them writes
+    every few seconds; what a process counted in the seconds before a SIGKILL is not in it."""
     await identify(request, Scope.ADMIN)
     span = read_query(request, _PARAMETERS).get("window", Span.FIVE_MINUTES)
     till = desk(request).till

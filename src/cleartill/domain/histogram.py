@@ -7,6 +7,7 @@ ERROR of the one that sorting all values would have found, and merging is nothin
 
 from collections.abc import Iterable, Sequence
 from math import ceil, log
+from typing import Any
 
 ERROR = 0.02
 """The greatest relative error of a percentile between LEAST_MS and MOST_MS."""
@@ -59,6 +60,14 @@ class Histogram:
             if seen >= rank:
                 return _MIDDLES[index]
         raise AssertionError("more values than counted")
+
+    def view(self) -> dict[str, Any]:
+        """How many there are, and their percentiles in milliseconds."""
+        shown: dict[str, Any] = {"count": self.total}
+        for percent in (50, 95, 99):
+            found = self.percentile(percent)
+            shown[f"p{percent}_ms"] = None if found is None else round(found, 3)
+        return shown
 
     def copy(self) -> "Histogram":
         made = Histogram()

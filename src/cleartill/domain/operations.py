@@ -15,6 +15,7 @@ from cleartill.domain.events import timestamp
 from cleartill.domain.histogram import ERROR, Histogram
 from cleartill.domain.minute import MINUTE, Gauge, Minute, Sums, last_gauges, minute_of
 from cleartill.domain.money import EXPONENTS, major
+from cleartill.domain.rounds import workers
 from cleartill.domain.stats import rate
 
 HISTORY = 30
@@ -29,6 +30,7 @@ _QUEUES = {
     "webhooks": ("webhook.pending", "webhook.oldest_s"),
     "transfers": ("transfer.pending", "transfer.dead"),
     "doubts": ("in_doubt.count", "in_doubt.oldest_s"),
+    "audit": ("audit.unsealed", "audit.oldest_s", "audit.head"),
 }
 _ONE_SWEEP_S = 1.0
 """Gauges of one round of measuring lie no further apart."""
@@ -71,11 +73,11 @@ def operations(
         "precision": ERROR,
         "payments": _payments(sums, seconds),
         "latency": {
-            "total": _percentiles(sums.latency("payment.latency")),
-            "own": _percentiles(sums.latency("payment.overhead")),
-            "http": _percentiles(sums.latency("http.request.latency")),
+            "total": sums.latency("payment.latency").view(),
+            "own": sums.latency("payment.overhead").view(),
+            "http": sums.latency("http.request.latency").view(),
         },
-        "hops": [{"name": name, **_percentiles(one)} for name, one in sums.latencies_by("hop", "name").items()],
+        "hops": [{"name": name, **one.view()} for name, one in sums.latencies_by("hop", "name").items()],
         "providers": _providers(sums, gauges),
         "http": {
             "per_s": _per_s(sums.count("http.request"), seconds),
@@ -92,9 +94,12 @@ def operations(
             **gauges.queue("transfers"),
             "succeeded": sums.count("transfer.count", status="succeeded"),
             "failed": sums.count("transfer.count", status="failed"),
+            "retried": sums.count("transfer.retried"),
         },
         "doubts": {**gauges.queue("doubts"), "money": gauges.doubted()},
         "reconciliation": _reconciliation(reconciled, now),
+        "audit": gauges.queue("audit"),
+        "workers": workers(minutes, sums, alive, now),
         "processes": _processes(minutes),
         "minutes": _history(minutes, now),
     }
@@ -126,14 +131,6 @@ def _authorized(sums: Sums, **of: str) -> float | None:
     return rate(approved, sums.count("payment.decided", decision="declined", **of))
 
 
-def _percentiles(of: Histogram) -> dict[str, Any]:
-    shown: dict[str, Any] = {"count": of.total}
-    for percent in (50, 95, 99):
-        found = of.percentile(percent)
-        shown[f"p{percent}_ms"] = None if found is None else round(found, 3)
-    return shown
-
-
 def _providers(sums: Sums, gauges: "_Gauges") -> list[dict[str, Any]]:
     states, inflight = gauges.of_the_living("breaker.state"), gauges.of_the_living("guard.inflight")
     latencies = sums.latencies_by("provider.latency", "provider")
@@ -146,7 +143,7 @@ def _providers(sums: Sums, gauges: "_Gauges") -> list[dict[str, Any]]:
             "calls": sums.counts_by("provider.call", "outcome", provider=name),
             "rejected": sums.count("guard.rejected", provider=name),
             "authorization_rate": _authorized(sums, provider=name),
-            "latency": _percentiles(latencies.get(name, Histogram())),
+            "latency": latencies.get(name, Histogram()).view(),
         }
         for name in sorted(names)
     ]
@@ -221,6 +218,8 @@ def _history(minutes: Sequence[Minute], now: datetime) -> list[dict[str, Any]]:
                 "payments": sums.count("payment.latency"),
                 "authorization_rate": _authorized(sums),
                 "errors": sums.count("http.request", status="5xx"),
+                "p95_ms": sums.latency("payment.latency").view()["p95_ms"],
+                "own_p95_ms": sums.latency("payment.overhead").view()["p95_ms"],
             }
         )
     return shown

@@ -64,6 +64,8 @@ COUNTED: dict[str, tuple[str, ...]] = {
     "invariant.breach": ("name",),
     "reconcile.mismatch": ("kind",),
     "http.request": ("status",),
+    "worker.round": ("worker", "outcome"),
+    "worker.done": ("worker",),
     "log.dropped": (),
     "telemetry.failed": (),
 }
@@ -78,13 +80,14 @@ TIMED: dict[str, tuple[str, ...]] = {
     "pool.wait": (),
     "http.request.latency": (),
     "webhook.first_try": (),
+    "worker.latency": ("worker",),
 }
 """The same for latencies. `payment.latency` is counted too: the minutes that are read without latencies need it."""
 SHOWN = frozenset(
     {
         "breaker.state", "guard.inflight", "outbox.pending", "outbox.oldest_s", "webhook.pending", "webhook.oldest_s",
         "transfer.pending", "transfer.dead", "in_doubt.count", "in_doubt.oldest_s", "in_doubt.amount",
-        "reconcile.unmatched",
+        "reconcile.unmatched", "audit.unsealed", "audit.oldest_s", "audit.head", "worker.failing", "worker.next_s",
     }
 )  # fmt: skip
 """What minutes keep the last value of, with all its tags: gauges, and what is sampled."""

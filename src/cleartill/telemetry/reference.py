@@ -19,7 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Money safety": ("in_doubt", "reconcile", "audit", "invariant", "idempotency"),
     "Books": ("books", "pool", "vault", "retention"),
     "Events and webhooks": ("outbox", "kafka", "webhook"),
-    "The service itself": ("http", "work", "loop", "auth", "ratelimit", "log", "telemetry"),
+    "The service itself": ("http", "work", "worker", "loop", "auth", "ratelimit", "log", "telemetry"),
 }
 """Title → first words of the names."""
 

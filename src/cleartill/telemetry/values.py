@@ -15,6 +15,7 @@ from cleartill.domain.operations import BREAKERS
 from cleartill.domain.outcome import DECLINES
 from cleartill.domain.reconciliation import Kind as Discrepancies
 from cleartill.domain.retention import Perishable
+from cleartill.domain.rounds import OUTCOMES as ROUNDS
 from cleartill.domain.transfer import TransferKind
 from cleartill.domain.webhook import Why
 from cleartill.ports import Refusal
@@ -64,4 +65,5 @@ _OF_ONE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("reconcile.mismatch", "kind"): _closed(Discrepancies),
     ("retention.purged", "what"): _closed(Perishable),
     ("webhook.disabled", "reason"): _closed(Why),
+    ("worker.round", "outcome"): _closed(ROUNDS),
 }
