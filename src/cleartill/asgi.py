@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from cleartill.api.app import create_app
+from cleartill.console import add_console
 from cleartill.settings import Settings
 from cleartill.wiring import build
 
@@ -26,7 +27,10 @@ def create() -> ASGIApp:
         version=settings.dd_version,
         drain_s=settings.drain_s,
         limits=settings.rate_limits,
+        trusted_proxies=settings.proxies,
+        trace_url=settings.trace_page,
     )
+    add_console(app)
     serve_until_drained = app.router.lifespan_context
 
     @asynccontextmanager
