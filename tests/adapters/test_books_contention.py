@@ -15,6 +15,12 @@ from cleartill.ports import Verdict
 from real import MERCHANT, Room, captured, claim, intent, later, open_room, outcome, refund_intent, rows
 from real.asking import count, queued
 
+WAITS = (
+    "SELECT pid FROM pg_stat_activity "
+    "WHERE application_name = 'cleartill test writer' AND wait_event_type = 'Lock' AND datname = current_database()"
+)
+"""Whether a writer of ours waits for a lock."""
+
 
 @pytest.fixture
 async def idle(database_url: str) -> AsyncIterator[Room]:
@@ -77,6 +83,26 @@ async def test_a_key_held_by_an_open_insert_stops_nobody_else(idle: Room, databa
         assert not stuck.done()
 
     assert await stuck is Verdict.RECORDED  # theirs was rolled back
+
+
+async def test_a_key_that_is_taken_while_we_look_is_taken(room: Room, database_url: str) -> None:
+    """Theirs commits when ours, which did not see it, is about to write: to have looked before is no claim."""
+    for number in range(3):
+        with foreign(database_url) as theirs:
+            theirs.execute(
+                "INSERT INTO idempotency_keys (merchant_id, scope, key, fingerprint, unit_id, transaction_id) "
+                "VALUES (%s, 'process', %s, 'f', 'u', 't')",
+                (MERCHANT, f"k{number}"),
+            )
+            ours = asyncio.create_task(room.books.record(intent(under=claim(f"k{number}"))))
+            while not rows(database_url, WAITS):
+                assert not ours.done()
+                await asyncio.sleep(0.005)
+            theirs.connection.commit()
+
+        assert await ours is Verdict.KEY_TAKEN
+
+    assert count(database_url, "transactions") == 0
 
 
 async def test_a_key_held_for_too_long_is_given_up(room: Room, database_url: str) -> None:

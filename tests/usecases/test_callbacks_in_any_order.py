@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from cleartill.domain.errors import ExceedsLeft
 from cleartill.domain.outcome import ActionRequired, Approved, Declined, Unknown
 from cleartill.domain.payment import Payment
-from cleartill.ports import Callback
+from cleartill.ports import Callback, Loaded
 from cleartill.usecases.receive_callback import receive_callback
 from cleartill.usecases.resolve import resolve
 from fakes import Scripted, World
@@ -136,3 +137,24 @@ async def test_a_hard_no_by_callback_is_remembered_of_the_card(challenged: World
     assert body(await steps.charge())["decline"]["code"] == "stolen_card"
     assert len(challenged.bank.asked) == 1
     assert body(await steps.charge(card=card("5555555555554444")))["status"] == "captured"
+
+
+async def test_what_is_written_while_a_callback_is_heard_stays_written(world: World, steps: Steps) -> None:
+    """Between its look at the books and its word in them, more of the money is promised back."""
+    paid = await steps.charge()
+    world.bank.answers(Unknown("timeout"), Unknown("timeout"))
+    await steps.refund(paid, "60.00")
+    callback, find = news(world), world.books.find_attempt
+
+    async def meanwhile(attempt_key: str) -> Loaded:
+        found = await find(attempt_key)
+        await steps.refund(paid, "30.00")
+        return found
+
+    world.books.find_attempt = meanwhile  # type: ignore[method-assign]
+    await hear(world, callback)
+
+    payment = the_payment(world)
+    assert (payment.amount_refunded_minor, payment.refund_reserved_minor) == (6_000, 3_000)
+    with pytest.raises(ExceedsLeft):
+        await steps.refund(paid, "40.00")

@@ -18,7 +18,9 @@ from cleartill.domain.idempotency import Claim
 from cleartill.domain.merchant import DEMO_MERCHANT_ID
 from cleartill.domain.outcome import Approved, Declined, NotSent, Unknown
 from cleartill.ports import Authorization, Unit
+from cleartill.usecases.charge import PROCESS, charge
 from fakes import OTHER_MERCHANT_ID, Held, World
+from fakes.steps import ORIGIN, order
 
 
 def body(answer: Any) -> dict[str, Any]:
@@ -77,6 +79,16 @@ async def test_the_intent_is_on_disk_before_the_provider_is_asked(world: World, 
     assert ask.attempt_key == intent.attempt.key == f"{intent.payment.id}.authorize.1"
     assert ask.expires_at == intent.attempt.expires_at
     assert (intent.is_intent, outcome.is_intent) == (True, False)
+
+
+async def test_the_provider_may_act_no_longer_than_the_caller_waits(world: World) -> None:
+    """The budget starts at arrival: what was spent in queues is not given to the provider once more."""
+    deadline = world.clock.monotonic() + 8
+    world.clock.advance(5)
+    await charge(world.till, order(), PROCESS, None, ORIGIN, deadline)
+
+    ((_, ask),) = world.bank.asked
+    assert (ask.expires_at - world.clock.now()).total_seconds() == pytest.approx(3)
 
 
 async def test_nothing_is_asked_when_the_intent_cannot_be_written(world: World, pay: Any) -> None:
