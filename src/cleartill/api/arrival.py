@@ -8,6 +8,7 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cleartill.api.admission import COUNTED, LET_IN, UNCOUNTED, Overloaded
 from cleartill.api.desk import Desk
 from cleartill.api.errors import HeadersTooLarge, MalformedRequest, problem
 from cleartill.api.limits import headers_of_standings
@@ -17,6 +18,8 @@ from cleartill.domain.ids import new_id
 from cleartill.ports import Origin, Visit
 
 MAX_HEADER_BYTES = 16 * 1024
+ADMISSION = "cleartill.admission"
+"""In a server's state: the process's `Admission`. In a scope: whether it counts (`admission`)."""
 REFUSAL = "cleartill.refusal"
 """In a scope: what `protocol` has answered the request with, whose rest will not come."""
 _READ = frozenset(
@@ -34,6 +37,8 @@ _READ = frozenset(
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _ID = re.compile(r"[a-z]{1,8}_[0-9a-z]{1,32}")
 _NO_STORE = (b"cache-control", b"no-store")
+_KEPT = "/console"
+"""Below it are files, which say themselves how long they may be kept; refusals there are like all others."""
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _LAST = (b"connection", b"close")
 
@@ -77,7 +82,8 @@ class Arrivals:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        deadline = self._till.clock.monotonic() + self._till.budget_s
+        now = self._till.clock.monotonic()
+        deadline = now + self._till.budget_s
         visit = scope.get("cleartill.visit")
         if visit is None:
             visit = scope["cleartill.visit"] = Visit(token_hex(16), token_hex(8))
@@ -90,15 +96,19 @@ class Arrivals:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._out_of_hand(scope)
                 standing = headers_of_standings(scope, self._till.clock)
-                message["headers"] = [*message["headers"], *headers_of_all(visit, path), *standing]
+                said: list[tuple[bytes, bytes]] = message["headers"]
+                kept = path.startswith(_KEPT) and any(name == _NO_STORE[0] for name, _ in said)
+                message["headers"] = [*said, *headers_of_all(visit, path, kept=kept), *standing]
                 if self._desk.leaving:
                     message["headers"].append(_LAST)
             await send(message)
 
         try:
+            self._let_in(scope, path, now)
             headers, refusal = _headers(scope)
-            visit.request_id = _request_id(headers.get(b"x-request-id"))
+            visit.request_id = request_id(headers.get(b"x-request-id"))
             if refusal is not None:
                 raise refusal
             scope["cleartill.arrival"] = Arrival(headers, deadline, visit)
@@ -107,12 +117,32 @@ class Arrivals:
             if started:
                 raise
             await problem(scope, exc)(scope, receive, answer)
+        finally:
+            self._out_of_hand(scope)
+
+    def _let_in(self, scope: Scope, path: str, now: float) -> None:
+        """Raises Overloaded, where `protocol` has not decided: there is another server than ours, or the request came
+        behind another on its connection (and does not count: its body may be long in coming)."""
+        admission, said = self._desk.admission, scope.get(ADMISSION)
+        if said in (LET_IN, COUNTED) or not admission.minds(path):
+            return
+        if not admission.admits(now):
+            self._till.watch.count("http.shed")
+            raise Overloaded(admission.retry_after_s)
+        if said is None:
+            admission.enter()
+            scope[ADMISSION] = COUNTED
+
+    def _out_of_hand(self, scope: Scope) -> None:
+        if scope.get(ADMISSION) is COUNTED:
+            scope[ADMISSION] = UNCOUNTED
+            self._desk.admission.leave()
 
 
-def headers_of_all(visit: Visit, path: str = "/") -> list[tuple[bytes, bytes]]:
-    """The headers that every answer carries."""
+def headers_of_all(visit: Visit, path: str = "/", *, kept: bool = False) -> list[tuple[bytes, bytes]]:
+    """The headers that every answer carries. `kept`: it says itself how long it may be kept."""
     headers = [(b"x-request-id", visit.request_id.encode("latin-1")), _NO_SNIFF]
-    return headers if path.startswith("/docs") else [*headers, _NO_STORE]
+    return headers if kept or path.startswith("/docs") else [*headers, _NO_STORE]
 
 
 def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Exception | None]:
@@ -131,7 +161,7 @@ def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Exception | None]:
     return found, refusal
 
 
-def _request_id(sent: bytes | None) -> str:
+def request_id(sent: bytes | None) -> str:
     """The caller's own id, if it is short, printable and no card number; else a new one."""
     if sent is not None and _REQUEST_ID.fullmatch(sent):
         text = sent.decode("ascii")

@@ -1,12 +1,14 @@
 """What the routes share: the till, and the money operations under way, which outlive the requests that began them."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from starlette.requests import Request
 
+from cleartill.api.admission import Admission
 from cleartill.api.errors import ShuttingDown
 from cleartill.api.kept import Kept
 from cleartill.domain.idempotency import Answer
@@ -33,8 +35,16 @@ class Desk:
     """The last health check, and until when (monotonic seconds) it is good enough."""
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     """How many requests a minute, by rule (`limits`)."""
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    """Networks whose word about a caller's address is taken (`limits`)."""
+    trace_url: str | None = None
+    """Where people look at a trace: an address with `{trace_id}` in it."""
     kept: Kept = field(default_factory=Kept)
     """Answers of a moment ago."""
+    admission: Admission = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.admission = Admission(self.till.asking, self.till.watch)
 
     async def carry_out(self, visit: Visit, operation: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a money operation to its end: the caller who hangs up stops waiting, the operation goes on (TRUST 3)."""

@@ -8,15 +8,18 @@ looks for requests that are late; a timer for each request would cost 4 µs, thi
 
 import asyncio
 from secrets import token_hex
+from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from cleartill.api.arrival import MAX_HEADER_BYTES, REFUSAL, headers_of_all
+from cleartill.api.admission import COUNTED, LET_IN, TELL_S, UNCOUNTED, Admission
+from cleartill.api.arrival import ADMISSION, MAX_HEADER_BYTES, REFUSAL, headers_of_all
 from cleartill.api.body import MAX_BODY_BYTES
 from cleartill.api.errors import BodyTooLarge, HeadersTooLarge, MalformedRequest, RequestTooSlow, problem
+from cleartill.api.shedding import refusal as refusal_at_the_door
 from cleartill.domain.errors import CleartillError
 from cleartill.domain.ids import new_id
 from cleartill.ports import Visit
@@ -53,9 +56,13 @@ class BoundedProtocol(HttpToolsProtocol):
     """No request has come in yet."""
     _leaving = False
     """The server is ending: the next answer is the last."""
+    _shedding = False
+    """The request that is coming in was refused at its head: what comes of it is not read."""
+    _admission: Admission | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._admission = self.app_state.get(ADMISSION)
         self._await_request()
         if self.server_state not in _swept:
             _swept.add(self.server_state)
@@ -79,6 +86,13 @@ class BoundedProtocol(HttpToolsProtocol):
     # ── what the parser says ──
 
     def on_headers_complete(self) -> None:
+        if self._admission is not None:
+            behind_another = self._unanswered > 0  # and is to be refused only after it: by `arrival`
+            uncounted = behind_another or not self._admission.minds(self.url.decode("ascii", "replace"))
+            if not uncounted and not self._admission.admits(monotonic()):
+                self._shed(self._admission)
+                return
+            self.scope[ADMISSION] = UNCOUNTED if uncounted else LET_IN  # type: ignore[literal-required]
         super().on_headers_complete()
         if self._leaving:
             self.cycle.keep_alive = False
@@ -86,8 +100,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body, self._new = True, False
         self._unanswered += 1
 
+    def on_body(self, body: bytes) -> None:
+        if not self._shedding:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
+        if self._shedding:
+            self._shedding, self._new = False, False
+            self._began, self._bytes, self._in_body = 0.0, 0, False
+            self._await_request()
+            return
         super().on_message_complete()
+        if self._admission is not None and self.scope.get(ADMISSION) is LET_IN and not self.cycle.response_complete:
+            self._admission.enter()
+            self.scope[ADMISSION] = COUNTED  # type: ignore[literal-required]
         self._began, self._bytes, self._in_body = 0.0, 0, False
         if self.cycle.response_complete:  # answered before it had ended: uvicorn's own wait was cut short by its rest
             self._await_request()
@@ -133,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take nothing more; answer the request that is coming in once those before it are answered, and close."""
         self._refusal, self._began = refusal, 0.0
         cycle = self.cycle
-        if self._in_body and cycle.response_started:  # it has had its answer, or a part of it
+        if self._in_body and (self._shedding or cycle.response_started):  # it has had its answer, or a part of it
             self.transport.close()
             return
         if self._in_body:
@@ -143,6 +169,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unanswered -= 1
         if not self._unanswered:
             self._say(refusal)
+
+    def _shed(self, admission: Admission) -> None:
+        """Refuse the request whose head has come; the rest of it is read over, and the connection kept."""
+        if not admission.untold:
+            self.loop.call_later(TELL_S, admission.tell)
+        admission.untold += 1
+        self._shedding = self._in_body = True
+        last = self._leaving or not self.parser.should_keep_alive()
+        sent_id = dict(self.headers).get(b"x-request-id")
+        self.transport.write(refusal_at_the_door(self.url, sent_id, admission.retry_after_s, last=last))
+        if last:
+            self.transport.close()
 
     def _say(self, refusal: CleartillError) -> None:
         if self.transport.is_closing():

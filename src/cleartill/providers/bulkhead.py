@@ -11,6 +11,8 @@ class Bulkhead:
 
     def __init__(self, places: int) -> None:
         self.taken = 0
+        self.asking = 0
+        """Of those with a place, who waits for the provider just now."""
         self._places = places
         self._free = asyncio.Semaphore(places)
         self._waiting, self._mean_s = 0, 0.0

@@ -133,6 +133,7 @@ class _Permit:
     async def _once(self, call: Callable[[], Awaitable[T]]) -> T | Unknown | NotSent:
         if self._left_s <= 0:
             return NotSent("deadline")
+        self._bulkhead.asking += 1
         try:
             async with asyncio.timeout(self._left_s) as limit:
                 return await call()
@@ -142,6 +143,8 @@ class _Permit:
         except Exception as error:  # a provider's fault is no statement about the money
             log.error("provider %s raised %s", self.name, type(error).__name__)
             return Unknown("unreadable")
+        finally:
+            self._bulkhead.asking -= 1
 
 
 class Guard:
@@ -172,6 +175,10 @@ class Guard:
         if gate is None:
             raise ProviderUnavailable("This provider is not enabled")
         return _Permit(gate, deadline, self._clock)
+
+    def asking(self) -> int:
+        """How many questions are under way, to all of them."""
+        return sum([gate.bulkhead.asking for gate in self._gates.values()])
 
     async def start(self) -> None:
         self._sharing = asyncio.create_task(self._share(), name="guard.share")

@@ -3,7 +3,7 @@
 from cleartill.ports import Till
 
 SHARE = 16
-BATCH = 500
+BATCH = 2000
 
 
 async def publish_outbox(till: Till, owner: str, share: int = SHARE) -> int:

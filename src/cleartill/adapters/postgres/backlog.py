@@ -49,6 +49,11 @@ WHERE o.merchant_id = r.merchant_id AND o.subject_id = r.subject_id AND o.seq = 
     AND EXISTS (SELECT FROM outbox_leases l WHERE l.shard = r.shard AND l.epoch = r.epoch)
 """)
 
+_IN_ORDER = text("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+"""Read along the index, which is in order. Of the usual outbox next to nothing is unpublished, so PostgreSQL would plan
+to sort that; after an hour without Kafka it would sort all of an hour's events for each batch of them, until the tables
+are analysed again: of 100,000 that took 160 ms a batch, and ten times as long of ten times as many."""
+
 _OUTBOX_DEPTH = text("""
 SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s
 FROM outbox WHERE published_at IS NULL
@@ -90,6 +95,7 @@ class PostgresBacklog:
     async def unpublished(self, lease: Lease, limit: int) -> list[OutboxRow]:
         def work(connection: Connection) -> list[OutboxRow]:
             o = tables.outbox.c
+            connection.execute(_IN_ORDER)
             waiting = connection.execute(
                 select(tables.outbox)
                 .where(o.published_at.is_(None), o.shard.in_(list(lease.epochs)))
