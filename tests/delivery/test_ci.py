@@ -10,7 +10,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 PROMISED = set(
     "help dev dev-setup run run-local test test-unit test-integration test-api test-stack full-test bench lint format "  # noqa: SIM905
     "docker-up docker-down docker-logs docker-shell docker-psql up down build logs shell db-seed seed migrate status "
-    "metrics debug deps-check env-check prod-check clean clean-all".split()
+    "metrics debug deps-check env-check prod-check clean clean-all deploy-staging deploy-prod".split()
 )
 
 
@@ -36,7 +36,17 @@ def test_ci_runs_lint_and_ends_with_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     steps = re.findall(r"^ *(?:make --no-print-directory|step) ([a-z-]+)", script, re.MULTILINE)
-    assert steps == ["dev-setup", "lint", "test-stack", "test-drills", "test"], "pytest's summary is the last line"
+    wanted = [
+        "dev-setup",
+        "lint",
+        "delivery-check",
+        "test-stack",
+        "test-postman",
+        "test-console",
+        "test-drills",
+        "test",
+    ]
+    assert steps == wanted, "pytest's summary is the last line"
     assert script.count("|| failed=1") == 2, "a failure is remembered"
     assert script.rstrip().endswith('exit "$failed"')
     assert "\n    make test " in (ROOT / "README.md").read_text()

@@ -1,5 +1,6 @@
 """docker-compose.yml, Dockerfile and .dockerignore, as far as they can be judged without running them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -18,6 +19,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"] == "cleartill"]
+RELEASE: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "deploy" / "release.yml").read_text())["services"]
+EDGE: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "deploy" / "edge.yml").read_text())["services"]
 ROOTED = {"datadog"}
 """The agent lays out its own files as root; docker-compose.yml says so."""
 FLUSH_S = 15
@@ -32,15 +35,9 @@ def seconds(duration: str) -> int:
     return int(number) * (60 if unit == "m" else 1)
 
 
-def test_it_is_a_compose_file() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "check_jsonschema",
-        "--builtin-schema",
-        "vendor.compose-spec",
-        "docker-compose.yml",
-    ]
+@pytest.mark.parametrize("file", ["docker-compose.yml", "scripts/deploy/edge.yml", "scripts/deploy/release.yml"])
+def test_it_is_a_compose_file(file: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -49,9 +46,12 @@ def test_everything_the_stack_needs_is_there() -> None:
     assert {"api", "worker", "migrate", "seed", "postgres", "valkey", "kafka", "mockserver"} == {
         name for name, service in SERVICES.items() if "profiles" not in service
     }
-    assert {name: SERVICES[name]["profiles"] for name in ("simulator", "datadog")} == {
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
         "simulator": ["simulator"],
         "datadog": ["datadog"],
+        "datadog-access": ["datadog"],
+        "psql": ["tools"],
+        "kcat": ["tools"],
     }
 
 
@@ -70,6 +70,10 @@ def test_no_service_may_take_everything(name: str) -> None:
     assert "network_mode" not in service
     assert ":" in service["image"] or service["image"] == "cleartill", "name a version"
     assert "latest" not in service["image"]
+    version = service["image"].partition(":")[2]
+    assert service["image"] in ("cleartill", "postgres:18") or re.match(r"\d+\.\d+", version), (
+        "a minor version at least"
+    )
 
 
 @every_hardened
@@ -85,6 +89,8 @@ def test_every_service_is_hardened(name: str) -> None:
 def test_a_service_is_waited_for_by_what_it_can_tell(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         needed = SERVICES[other]
+        if how.get("required") is False:
+            assert "profiles" in needed, "what is always there is required"
         if needed["restart"] == "no":
             assert how["condition"] == "service_completed_successfully"
         elif "healthcheck" in needed and not needed["healthcheck"].get("disable"):
@@ -96,13 +102,44 @@ def test_a_service_is_waited_for_by_what_it_can_tell(name: str) -> None:
 def test_one_off_commands_are_waited_for_by_somebody() -> None:
     # `up --wait` takes the end of a service for a failure unless another one depends on that end.
     waited_for = {other for service in SERVICES.values() for other in service.get("depends_on", {})}
-    assert {name for name, service in SERVICES.items() if service["restart"] == "no"} <= waited_for
+    one_off = {name for name, service in SERVICES.items() if service["restart"] == "no"}
+    assert {name for name in one_off if SERVICES[name].get("profiles") != ["tools"]} <= waited_for
 
 
 @pytest.mark.parametrize("name", ["api", "worker"])
 def test_there_is_time_to_drain(name: str) -> None:
     drain_s = Settings.model_fields["drain_s"].default
     assert seconds(SERVICES[name]["stop_grace_period"]) >= drain_s + FLUSH_S
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey", "kafka"])
+def test_the_agent_finds_its_checks_by_labels(name: str) -> None:
+    labels = SERVICES[name]["labels"]
+    (check,) = json.loads(labels["com.datadoghq.ad.checks"]).items()
+    assert check[0] == {"postgres": "postgres", "valkey": "redisdb", "kafka": "kafka_consumer"}[name]
+    (instance,) = check[1]["instances"]
+    for variable in re.findall(r"%%env_(\w+)%%", json.dumps(instance)):
+        assert variable in SERVICES["datadog"]["environment"], "it is the agent's own environment that is read"
+    if name == "postgres":
+        assert instance["dbm"] is True
+        assert "shared_preload_libraries=pg_stat_statements" in SERVICES[name]["command"]
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_a_release_runs_as_the_stack_does(name: str) -> None:
+    """What scripts/deploy puts on a target is no softer than what runs here."""
+    ours, theirs = SERVICES[name], RELEASE[name]
+    for rule in ("init", "read_only", "cap_drop", "security_opt", "user", "tmpfs", "restart", "command", "deploy"):
+        assert theirs[rule] == ours[rule], rule
+    assert theirs["environment"]["WEBHOOK_ALLOW_LOOPBACK"] == "false"
+    assert "ports" not in theirs, "the proxy alone is reached from outside"
+
+
+def test_the_proxy_is_hardened_and_on_this_machine_unless_said_otherwise() -> None:
+    edge = EDGE["edge"]
+    assert (edge["read_only"], edge["cap_drop"], edge["user"]) == (True, ["ALL"], "99:99")
+    assert edge["security_opt"] == ["no-new-privileges:true"]
+    assert edge["ports"] == ["${DEPLOY_BIND:-127.0.0.1:8080}:8080"]
 
 
 @pytest.mark.parametrize("name", OURS)
