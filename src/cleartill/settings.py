@@ -1,9 +1,11 @@
 """Settings, read from the environment once. Only asgi, cli and wiring import this; everyone else is handed values."""
 
 import os
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +22,10 @@ _SECRETS = (
     "database_replica_url",
     "redis_url",
 )
+DEV_DATABASE_PASSWORD = "cleartill"  # noqa: S105  (as public as the others)
+_ENCRYPTED = ("require", "verify-ca", "verify-full")
+"""What libpq's `sslmode` may say where nothing may go in clear; its default, `prefer`, does without when it must."""
+_HERE = tuple(("http", host) for host in ("127.0.0.1", "::1", "localhost"))
 _PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 _METADATA = tuple(map(ip_network, ("100.100.100.200/32", "fd00:ec2::254/128", "fd20:ce::254/128")))
 """Those in the private networks; 169.254.0.0/16, where most are, is none of them."""
@@ -45,6 +51,8 @@ class Settings(BaseSettings):
     database_replica_url: Annotated[str, Field(repr=False)] = ""
     """For lists, which may be of a moment ago; empty: they read `database_url` too."""
     database_list_pool: Annotated[int, Field(ge=1, le=64)] = 2
+    database_tls_required: bool = True
+    """In production: both must ask for TLS by `sslmode`, unless they lead to a socket of this machine's file system."""
     database_unsafe_durability: bool = False
     """Let a PostgreSQL with fsync off be used: for tests only, refused in production."""
 
@@ -87,6 +95,9 @@ class Settings(BaseSettings):
     rate_limit_balance_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 10
     rate_limit_transactions_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     rate_limit_login_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 5
+    rate_limit_console_transactions_per_min: Annotated[int, Field(ge=0, le=1_000_000)] = 120
+    trusted_proxies: str = ""
+    """Networks, by CIDR, whose `X-Forwarded-For` is believed: by default nobody's."""
 
     secret_key: SecretStr = SecretStr(DEV_SECRET)
     """Keys the HMACs: API keys, card fingerprints, idempotency fingerprints."""
@@ -104,6 +115,9 @@ class Settings(BaseSettings):
     dd_service: str = "cleartill"
     dd_env: str = "development"
     dd_version: str = "0.1.0"
+    dd_site: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")] = "datadoghq.com"
+    trace_url: Annotated[str, Field(pattern=r"^(https?://.*\{trace_id(_64)?\}.*)?$")] = ""
+    """Where people look at a trace; empty: at `dd_site`, if traces are sent."""
     trace_keep_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     dd_dbm_propagation_mode: Literal["disabled", "service", "full"] = "full"
     """What SQL says in a comment, with tracing on. (ddtrace's own default is disabled, for the sake of databases that
@@ -146,7 +160,26 @@ class Settings(BaseSettings):
             "balance": self.rate_limit_balance_per_min,
             "transactions": self.rate_limit_transactions_per_min,
             "login": self.rate_limit_login_per_min,
+            "console_transactions": self.rate_limit_console_transactions_per_min,
         }
+
+    @property
+    def trace_page(self) -> str | None:
+        """Where people look at a trace: `{trace_id}` stands for its 32 hex digits, `{trace_id_64}` for the lower half
+        of it in decimal, as Datadog's local agent has it. None if nowhere."""
+        if self.trace_url or not self.dd_trace_enabled:
+            return self.trace_url or None
+        # Sites of the first hour are reached under app.; us3.datadoghq.com and its like by their own names.
+        host = f"app.{self.dd_site}" if self.dd_site.count(".") == 1 else self.dd_site
+        return f"https://{host}/apm/trace/{{trace_id}}"
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`TRUSTED_PROXIES`. Raises ValueError."""
+        try:
+            return tuple(ip_network(one) for one in filter(None, self.trusted_proxies.replace(" ", "").split(",")))
+        except ValueError as error:
+            raise ValueError(f"TRUSTED_PROXIES is networks like 10.1.0.0/16, comma-separated: {error}") from None
 
     @property
     def failover(self) -> dict[str, str]:
@@ -193,7 +226,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sound_lists(self) -> Self:
-        _ = self.failover, self.webhook_networks
+        _ = self.failover, self.webhook_networks, self.proxies
         return self
 
     @model_validator(mode="after")
@@ -204,16 +237,40 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
-        if self.env == "production":
-            secrets = (self.secret_key, self.encryption_key, self.webhook_secret)
-            if any(secret.get_secret_value() in (DEV_SECRET, DEV_ENCRYPTION_KEY, "") for secret in secrets):
-                raise ValueError("production needs its own SECRET_KEY, ENCRYPTION_KEY and WEBHOOK_SECRET")
-            if self.database_unsafe_durability or self.debug or self.seed_demo:
-                raise ValueError("production refuses DATABASE_UNSAFE_DURABILITY, DEBUG and SEED_DEMO")
-            if self.chaos_failpoints:
-                raise ValueError("production refuses CHAOS_FAILPOINTS: they kill the process")
-            if self.webhook_allow_loopback and "webhook_allow_loopback" in self.model_fields_set:
-                raise ValueError("production refuses WEBHOOK_ALLOW_LOOPBACK: merchants would reach this machine")
-            if self.stripe_secret_key.get_secret_value() and not self.stripe_api_base.startswith("https://"):
-                raise ValueError("production sends cards by TLS only: STRIPE_API_BASE")
+        if self.env == "production" and (wrong := [*self._unfit()]):
+            raise ValueError("\n".join(wrong))
         return self
+
+    def _unfit(self) -> Iterator[str]:
+        """All that production refuses, so that nobody has to find out one by one."""
+        secrets = (self.secret_key, self.encryption_key, self.webhook_secret)
+        if any(secret.get_secret_value() in (DEV_SECRET, DEV_ENCRYPTION_KEY, "") for secret in secrets):
+            yield "production needs its own SECRET_KEY, ENCRYPTION_KEY and WEBHOOK_SECRET"
+        if self.database_unsafe_durability or self.debug or self.seed_demo:
+            yield "production refuses DATABASE_UNSAFE_DURABILITY, DEBUG and SEED_DEMO"
+        if self.chaos_failpoints:
+            yield "production refuses CHAOS_FAILPOINTS: they kill the process"
+        if self.webhook_allow_loopback and "webhook_allow_loopback" in self.model_fields_set:
+            yield "production refuses WEBHOOK_ALLOW_LOOPBACK: merchants would reach this machine"
+        if self.stripe_secret_key.get_secret_value() and not self.stripe_api_base.startswith("https://"):
+            yield "production sends cards by TLS only: STRIPE_API_BASE"
+        bank = urlsplit(self.banking_api_url)
+        if bank.scheme != "https" and (bank.scheme, bank.hostname) not in _HERE:
+            yield "production sends cards by TLS only: BANKING_API_URL (or http to a proxy on this machine)"
+        for name in ("database_url", "database_replica_url"):
+            if not (url := getattr(self, name)):
+                continue
+            if urlsplit(url).password == DEV_DATABASE_PASSWORD:
+                yield f"production needs a password of its own in {name.upper()}"
+            if self.database_tls_required and not _encrypted(url):
+                yield (
+                    f"production asks for TLS in {name.upper()}: ?sslmode=verify-full&sslrootcert=system, or "
+                    "DATABASE_TLS_REQUIRED=false where the network itself encrypts"
+                )
+
+
+def _encrypted(url: str) -> bool:
+    """Whether this way to PostgreSQL is TLS or nothing; or a socket in the file system, which nobody else can read."""
+    told = parse_qs(urlsplit(url).query)
+    hosts = ",".join(told.get("host", [])).split(",")  # these are taken in place of the one before the path
+    return all(host.startswith("/") for host in hosts) or told.get("sslmode", [""])[-1] in _ENCRYPTED
