@@ -68,37 +68,47 @@ env-check: $(INSTALLED) ## Are the settings of this environment sound
 	@$(BIN)/cleartill doctor --settings
 deps-check: $(INSTALLED) ## Does what is installed fit together
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 && $(BIN)/python -m pip check || uv pip check --python $(BIN)/python
-prod-check: $(INSTALLED) ## Would these settings be safe in production; is the code or a dependency known as weak
-	@$(BIN)/ruff check --quiet --select S src
-	@ENV=production $(BIN)/cleartill doctor --settings
-	@$(BIN)/python scripts/supply_chain audit
+prod-check: $(INSTALLED) ## Could this go to production: make prod-check ARGS="--quick --env-file .env.production"
+	@$(BIN)/python scripts/prod_check $(ARGS)
 sbom: $(INSTALLED) ## What the service is made of, as CycloneDX: make sbom ARGS="--output sbom.cdx.json"
 	@$(BIN)/python scripts/supply_chain sbom $(ARGS)
 
 # --- Tests.
 
-.PHONY: test test-unit test-integration test-drills test-api test-stack full-test bench fuzz game-day chaos rolling-restart keys-drill backup-drill lint format lock
+.PHONY: test test-unit test-integration test-drills test-api test-stack test-console postman test-postman full-test bench load fuzz game-day overload chaos mutants rolling-restart keys-drill backup-drill lint format lock
 test: $(INSTALLED) ## The tests, on real PostgreSQL, Valkey and Kafka, with coverage
 	@$(PYTEST) -m "not drill" --cov=cleartill --cov-report=term:skip-covered $(ARGS)
 test-unit: $(INSTALLED) ## The tests without I/O
 	@$(PYTEST) $(UNIT) $(ARGS)
 test-integration: $(INSTALLED) ## The tests on real parts, drills included
 	@$(PYTEST) $(INTEGRATION) $(ARGS)
-test-drills: $(INSTALLED) ## Chaos, fuzzing, the canary in every sink, keys and backups, in short runs
+test-drills: $(INSTALLED) ## Chaos, overload, fuzzing, the canary in every sink, keys and backups, in short runs
 	@$(PYTEST) -m drill $(ARGS)
 test-api: $(INSTALLED) ## The README's calls against whatever stack is up
 	@$(BIN)/python scripts/smoke $(ARGS)
 test-stack: $(INSTALLED) ## Tests on the real MockServer and Apache Kafka (needs Java 17 and npm)
 	@$(BIN)/python scripts/test_stack $(ARGS)
-full-test: lint test test-drills test-stack ## Everything that can fail
+test-console: $(INSTALLED) ## The console in a real Chromium: make test-console ARGS="--screenshots shots"
+	@$(BIN)/python scripts/test_console $(ARGS)
+postman: $(INSTALLED) ## A Postman collection and environment from the OpenAPI document: make postman ARGS="--output DIR"
+	@$(BIN)/python scripts/postman $(ARGS)
+test-postman: $(INSTALLED) ## That collection, run by newman (needs npm): make test-postman ARGS="--url http://127.0.0.1:8000"
+	@$(BIN)/python scripts/postman_run $(ARGS)
+full-test: lint test test-drills test-console test-stack ## Everything that can fail
 bench: $(INSTALLED) ## The benchmark: payments/s against pgbench, latencies, memory
 	@$(BIN)/python scripts/bench $(ARGS)
+load: $(INSTALLED) ## A load on whatever stack is up, and a page with pictures: make load ARGS="spike --rate 100"
+	@$(BIN)/python scripts/load_test $(ARGS)
 fuzz: $(INSTALLED) ## Schemathesis over the whole OpenAPI document: make fuzz ARGS="--seed 2 --seconds 600"
 	@$(BIN)/python scripts/fuzz $(ARGS)
 game-day: $(INSTALLED) ## Eight faults, one by one: which monitors would fire: make game-day ARGS="--only bank_down"
 	@$(BIN)/python scripts/game_day $(ARGS)
+overload: $(INSTALLED) ## Too much is asked, or a part is away: figures against goals: make overload ARGS="--only tenfold"
+	@$(BIN)/python scripts/overload $(ARGS)
 chaos: $(INSTALLED) ## Kill everything under load; is every cent where it belongs: make chaos ARGS="--kills 100 --seed 1"
 	@$(BIN)/python scripts/chaos $(ARGS)
+mutants: $(INSTALLED) ## Can the tests fail? Known defects are planted one by one: make mutants ARGS="--more --chaos"
+	@$(BIN)/python scripts/mutants $(ARGS)
 rolling-restart: $(INSTALLED) ## One process after the other is restarted under load; who notices: make rolling-restart ARGS=--migrate
 	@$(BIN)/python scripts/rolling_restart $(ARGS)
 keys-drill: $(INSTALLED) ## A new key for 100,000 cards under load, killed and resumed: make keys-drill ARGS="--cards 5000"
@@ -124,7 +134,7 @@ datadog-push: $(INSTALLED) ## Bring a Datadog account to what the files say: mak
 
 # --- Docker.
 
-.PHONY: docker-up docker-down docker-build docker-logs docker-shell docker-psql
+.PHONY: docker-up docker-down docker-build docker-logs docker-shell docker-psql test-compose delivery-check
 docker-up: ## The whole stack in containers, migrated and seeded
 	$(COMPOSE) up --detach --build --wait --wait-timeout 300
 docker-down: ## Stop the containers
@@ -142,6 +152,22 @@ down: docker-down ## Short for docker-down
 build: docker-build ## Build the images
 logs: docker-logs ## Short for docker-logs
 shell: docker-shell ## Short for docker-shell
+test-compose: $(INSTALLED) ## The stack in containers: up, make test-api, down (needs a Docker engine)
+	@scripts/delivery_compose $(ARGS)
+delivery-check: $(INSTALLED) ## Compose files, Dockerfiles, Kubernetes manifests: are they sound
+	@$(BIN)/python scripts/delivery_check
+
+# --- Releases: onto the Docker of DEPLOY_STAGING_DOCKER and DEPLOY_PROD_DOCKER.
+
+.PHONY: deploy-staging deploy-prod rollback-staging rollback-prod
+deploy-staging: $(INSTALLED) ## This commit, beside what serves, switched, watched, or taken back: make deploy-staging ARGS=--dry-run
+	@$(BIN)/python scripts/deploy staging $(ARGS)
+deploy-prod: $(INSTALLED) ## The same with production, which asks for the tag: make deploy-prod ARGS=--dry-run
+	@$(BIN)/python scripts/deploy production $(ARGS)
+rollback-staging: $(INSTALLED) ## Let the release before in again
+	@$(BIN)/python scripts/deploy staging --back $(ARGS)
+rollback-prod: $(INSTALLED) ## The same with production, which asks for the tag
+	@$(BIN)/python scripts/deploy production --back $(ARGS)
 
 # --- Clean.
 

@@ -21,6 +21,7 @@ from cleartill.adapters.postgres.minutes import PostgresMinutes
 from cleartill.adapters.postgres.reads import PostgresReads
 from cleartill.adapters.postgres.reconciliation import PostgresAudits
 from cleartill.adapters.postgres.retention import PostgresRetention
+from cleartill.adapters.postgres.sessions import PostgresSessions
 from cleartill.adapters.postgres.stats import PostgresStats
 from cleartill.adapters.postgres.subjects import PostgresSubjects
 from cleartill.adapters.postgres.transfers import PostgresTransfers
@@ -161,7 +162,7 @@ def build(settings: Settings, *, role: str) -> Assembly:
 
 def _till(made: Assembly) -> Till:
     settings, pool, lists = made.settings, made.pool, made.for_lists
-    reads = PostgresReads(pool, lists)
+    reads = PostgresReads(pool, lists, topic=settings.kafka_topic)
     keys = KeyRing.parse(settings.encryption_key.get_secret_value())
     return Till(
         books=PostgresBooks(pool, made.writer),
@@ -182,6 +183,7 @@ def _till(made: Assembly) -> Till:
         stats=PostgresStats(lists),
         subjects=PostgresSubjects(pool),
         chain=PostgresAuditChain(pool),
+        sessions=PostgresSessions(pool),
         kept=_kept(settings),
         watch=made.telemetry.watch,
         flights=made.telemetry.flights,
@@ -201,6 +203,7 @@ def _till(made: Assembly) -> Till:
         refuse_hard_declines=settings.refuse_hard_declines,
         fees=Fees(settings.fee_basis_points, settings.fee_fixed_minor),
         budget_s=settings.request_budget_s,
+        asking=made.guard.asking,
     )
 
 

@@ -40,6 +40,7 @@ RAISED: list[tuple[Exception, int, str, bool, str | None]] = [
     (errors.NotFound(), 404, "not_found", False, None),
     (errors.Unauthenticated(), 401, "unauthenticated", False, None),
     (errors.BadSignature(), 401, "bad_signature", False, None),
+    (errors.LoginFailed(), 401, "login_failed", False, None),
     (errors.MissingScope("no"), 403, "missing_scope", False, None),
     (errors.NotYourMerchant(), 403, "not_your_merchant", False, None),
     (errors.Unavailable("later"), 503, "unavailable", True, "1"),

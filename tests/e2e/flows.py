@@ -1,16 +1,21 @@
 """Every flow and every fault of a service of real processes, for whoever listens to what it says about them."""
 
 import contextlib
+import json
 import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg2
 
+from cleartill.api.admission import MOST
+from cleartill.domain.merchant import DEMO_API_KEY
 from cleartill.embedded.kafka import EmbeddedKafka
 from cleartill.embedded.postgres import EmbeddedPostgres
 from cleartill.embedded.valkey import EmbeddedValkey
@@ -127,6 +132,22 @@ def held_books(stage: Stage) -> None:
         assert capturing.result().status_code == 200
         other.cursor().execute("LOCK TABLE transactions")
         assert stage.charge().status_code == 503
+
+
+def a_crowd(stage: Stage) -> None:
+    """More charges at once than are let in, while the books are held."""
+    where = urlsplit(stage.service.apis[0])
+    body = json.dumps(charge_body()).encode()
+    head = f"POST {PAY} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {DEMO_API_KEY}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with contextlib.ExitStack() as undo:
+        other = undo.enter_context(contextlib.closing(psycopg2.connect(stage.service.database_url)))
+        other.cursor().execute("LOCK TABLE transactions")
+        for _ in range(2 * MOST):
+            caller = undo.enter_context(socket.create_connection((where.hostname, where.port)))
+            caller.sendall(head.encode() + body)
+        stage.until("http.shed")
+    eventually(lambda: stage.charge().status_code == 201)
 
 
 def bad_receivers(stage: Stage) -> None:
@@ -249,6 +270,6 @@ def own_failures(stage: Stage) -> None:
 
 
 FLOWS = (
-    every_outcome, every_step, every_refusal, held_books, bad_receivers, silence, transfers, bank_away, audit,
+    every_outcome, every_step, every_refusal, held_books, a_crowd, bad_receivers, silence, transfers, bank_away, audit,
     stores_away, own_failures,
 )  # fmt: skip

@@ -25,6 +25,28 @@ def test_a_key_revoked_at_one_process_is_refused_by_the_other(shared: Service, c
     assert listening == [(len(shared.apis),)]
 
 
+def test_a_session_begun_at_one_process_is_known_by_the_other_and_ends_with_its_key(
+    shared: Service, caller: httpx.Client
+) -> None:
+    made = caller.post(KEYS, json={"name": "a person's", "scopes": ["account:read"]}).json()
+    here, there = shared.apis[0], shared.apis[-1]
+    with httpx.Client() as browser:
+        answer = browser.post(
+            f"{here}/api/v1/auth/login", json={"email": "demo@merchant.example", "api_key": made["api_key"]}
+        )
+        assert answer.status_code == 200
+        assert answer.headers["set-cookie"].startswith("cleartill_session=")
+        assert browser.get(there + KEYS).status_code == 200
+        assert browser.get(f"{there}/api/v1/auth/session").json() == answer.json()
+        without_token = browser.post(f"{there}/api/v1/auth/logout")
+        assert (without_token.status_code, without_token.json()["code"]) == (403, "csrf_failed")
+        assert caller.delete(f"{KEYS}/{made['id']}").status_code == 200
+        for url in (here, there):
+            assert browser.get(url + KEYS).status_code == 401
+    token = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    assert token not in str(shared.rows("SELECT * FROM sessions"))
+
+
 def test_when_a_key_was_last_used_is_written(shared: Service, caller: httpx.Client) -> None:
     assert caller.get(KEYS).status_code == 200
     used = "SELECT 1 FROM api_keys WHERE merchant_id = %s AND last_used_at > now() - interval '2 minutes'"

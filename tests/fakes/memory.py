@@ -73,6 +73,7 @@ class Memory:
     merchants: dict[str, Merchant] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     leases: dict[int, tuple[str, int, datetime]] = field(default_factory=dict)
+    sessions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

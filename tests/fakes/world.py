@@ -25,6 +25,7 @@ from fakes.merchants import FakeLimiter, FakeMerchants
 from fakes.minutes import FakeMinutes, FakeStats
 from fakes.providers import TRAITS, FakeProvider, FakeProviders
 from fakes.retention import FakeRetention
+from fakes.sessions import FakeSessions
 from fakes.transfers import FakeLedger, FakeTransfers
 from fakes.webhooks import FakeCourier, FakeWebhooks
 from fakes.work import FakeBacklog, FakePublisher
@@ -120,6 +121,7 @@ class World:
     providers: FakeProviders = field(init=False)
     minutes: FakeMinutes = field(init=False)
     stats: FakeStats = field(init=False)
+    sessions: FakeSessions = field(init=False)
     till: Till = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +137,7 @@ class World:
         self.providers = FakeProviders(self.clock)
         self.minutes = FakeMinutes(self.clock)
         self.stats = FakeStats(self.memory)
+        self.sessions = FakeSessions(self.memory, self.clock)
         self.till = Till(
             books=self.books,
             reads=self.reads,
@@ -154,6 +157,7 @@ class World:
             watch=self.watch,
             minutes=self.minutes,
             stats=self.stats,
+            sessions=self.sessions,
             probes={
                 "database": self._ping_database,
                 "bank": self.bank.ping,

@@ -16,6 +16,7 @@ from cleartill.adapters.postgres.merchants import PostgresMerchants
 from cleartill.adapters.postgres.reads import PostgresReads
 from cleartill.adapters.postgres.reconciliation import PostgresAudits
 from cleartill.adapters.postgres.retention import PostgresRetention
+from cleartill.adapters.postgres.sessions import PostgresSessions
 from cleartill.adapters.postgres.transfers import PostgresTransfers
 from cleartill.adapters.postgres.webhooks import PostgresWebhooks
 from cleartill.adapters.postgres.writer import Writer
@@ -84,6 +85,7 @@ def till_on(room: Room, world: World) -> Till:
         transfers=room.transfers,
         ledger=room.ledger,
         retention=PostgresRetention(room.pool),
+        sessions=PostgresSessions(room.pool),
         clock=SystemClock(),
         watch=world.watch,
     )

@@ -210,9 +210,10 @@ async def test_the_level_holds_for_our_own_lines_too(stage: Any, lines: JsonLine
     assert [line["level"] for line in page.read] == ["error"]
 
 
-async def test_health_checks_write_no_lines(stage: Any, lines: JsonLines, page: Page) -> None:
+@pytest.mark.parametrize("route", ["GET /health/live", "GET /console/assets"])
+async def test_health_checks_and_files_write_no_lines(stage: Any, lines: JsonLines, page: Page, route: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["cleartill.visit"].route = "GET /health/live"
+        scope["cleartill.visit"].route = route
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     Records(lines, page, requests=True).render(await stage.visit(app))  # type: ignore[arg-type]

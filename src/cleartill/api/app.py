@@ -1,7 +1,8 @@
 """The application: routes, the way in and out, and the end that waits for money on its way."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Network, IPv6Network
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -11,6 +12,7 @@ from cleartill.api import (
     accounts,
     callbacks,
     cards,
+    catalogue,
     deliveries,
     health,
     lists,
@@ -18,6 +20,7 @@ from cleartill.api import (
     operations,
     payments,
     refunds,
+    sessions,
     stats,
     steps,
     timeline,
@@ -25,7 +28,8 @@ from cleartill.api import (
     webhooks,
 )
 from cleartill.api import docs as description
-from cleartill.api.arrival import Arrivals
+from cleartill.api.admission import Admission
+from cleartill.api.arrival import ADMISSION, Arrivals
 from cleartill.api.desk import Desk
 from cleartill.api.limits import quotas
 from cleartill.ports import Till
@@ -42,8 +46,10 @@ _ROOMS = (
     cards,
     callbacks,
     merchants,
+    sessions,
     webhooks,
     deliveries,
+    catalogue,
     timeline,
     stats,
     operations,
@@ -68,18 +74,27 @@ def create_app(
     docs: bool = True,
     drain_s: float = 25.0,
     limits: Mapping[str, int] | None = None,
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+    trace_url: str | None = None,
 ) -> FastAPI:
     """The API over a till. At its end it waits up to `drain_s` seconds for the money operations under way.
-    `limits`: requests a minute by rule (`limits.Rule`); none by itself.
+    `limits`: requests a minute by rule (`limits.Rule`); none by itself. `trusted_proxies`, `trace_url`: see `desk`.
 
     When told to stop: `app.state.desk.leave(drain_s)` makes it unready, and `app.state.desk.draining = True`, a moment
     later, refuse new money operations.
     """
-    desk = Desk(till, environment, version, quotas=quotas(limits or {}))
+    desk = Desk(
+        till,
+        environment,
+        version,
+        quotas=quotas(limits or {}),
+        trusted_proxies=trusted_proxies,
+        trace_url=trace_url,
+    )
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Admission]]:
+        yield {ADMISSION: desk.admission}
         await desk.drain(drain_s)
 
     app = _Application(

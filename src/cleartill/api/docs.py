@@ -34,7 +34,9 @@ _TAGS = [
     {"name": "transfers", "description": "Deposits and withdrawals, between the balance and the merchant's bank."},
     {"name": "accounts", "description": "A merchant's balance, and all that moved it."},
     {"name": "merchants", "description": "Merchants, and the API keys they act with."},
+    {"name": "console", "description": "What the console stands on: sessions of people."},
     {"name": "webhooks", "description": "Where merchants hear of events, and what was told to them."},
+    {"name": "developers", "description": "What there is to be tried and heard: test cards, events."},
     {"name": "pictures", "description": "Figures for merchants and operators: counts, sums, rates, latencies."},
     {"name": "health", "description": "For load balancers and operators; no key needed."},
 ]

@@ -56,6 +56,10 @@ class RateLimited(domain.CleartillError):
         self.retry_after_s = retry_after_s
 
 
+class CsrfFailed(domain.CleartillError):
+    code = "csrf_failed"
+
+
 class ShuttingDown(domain.Unavailable):
     code = "shutting_down"
 
@@ -101,6 +105,8 @@ _TABLE: dict[type[Exception], _Row] = {
     InvalidIdempotencyKey: _Row(400, "Invalid idempotency key"),
     domain.Unauthenticated: _Row(401, "Not authenticated", headers={"WWW-Authenticate": 'Bearer realm="cleartill"'}),
     domain.BadSignature: _Row(401, "Not authentic"),
+    domain.LoginFailed: _Row(401, "Login failed", headers={"WWW-Authenticate": 'Bearer realm="cleartill"'}),
+    CsrfFailed: _Row(403, "Not from our own page"),
     domain.MissingScope: _Row(403, "Missing scope"),
     domain.NotYourMerchant: _Row(403, "Not your merchant"),
     domain.NotFound: _Row(404, "Not found"),
@@ -221,8 +227,8 @@ class Problem(BaseModel):
 
 _MEANINGS = {
     400: "Malformed: not JSON, a repeated key or header, a bad Idempotency-Key",
-    401: "No valid API key",
-    403: "The key lacks the scope, or names another merchant",
+    401: "No valid API key, and no session",
+    403: "The key lacks the scope, or names another merchant; under a cookie: `X-CSRF-Token` is wrong",
     404: "No such object of this merchant's",
     405: "Not with this method",
     408: "The body did not arrive in time",

@@ -9,6 +9,8 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import typer
+from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 
 from cleartill.cli.desk import run, say, settings_here, what_runs
@@ -58,8 +60,15 @@ def doctor(
     settings: Annotated[bool, typer.Option("--settings", help="Check the settings only.")] = False,
     metrics: Annotated[bool, typer.Option("--metrics", help="What waits: outbox and doubt.")] = False,
 ) -> None:
-    """Is everything well? Asks the API's health; exits 1 if payments cannot be taken."""
-    found = settings_here()
+    """Is everything well? Asks the API's health; exits 1 if payments cannot be taken, or if settings are refused."""
+    try:
+        found = settings_here()
+    except (ValidationError, OSError) as refused:
+        if not settings:
+            raise
+        for line in _reasons(refused):
+            say.print(f"[red]✗ {escape(line)}[/]")
+        raise typer.Exit(1) from None
     if settings:
         table = Table("setting", "value", box=None)
         for name, value in found.model_dump().items():
@@ -77,6 +86,18 @@ def doctor(
         table.add_row(name, str(part.get("status")), str(part.get("latency_ms", "")))
     say.print(table)
     raise typer.Exit(0 if health.get("status") in ("ok", "degraded") else 1)
+
+
+def _reasons(refused: ValidationError | OSError) -> list[str]:
+    """What is wrong with the settings, a line each; no value of theirs is in it."""
+    if isinstance(refused, OSError):
+        return [f"a secret's file cannot be read: {refused.filename}: {refused.strerror}"]
+    lines = []
+    for error in refused.errors(include_url=False, include_input=False):
+        where = " ".join(str(place).upper() for place in error["loc"])
+        reasons = error["msg"].removeprefix("Value error, ").splitlines()
+        lines += [f"{where}: {reason}" if where else reason for reason in reasons]
+    return lines
 
 
 def _health(url: str) -> dict[str, Any]:

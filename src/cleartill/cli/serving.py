@@ -64,7 +64,7 @@ def serve(
         host=host or settings.api_host,
         port=port or settings.api_port,
         workers=processes or settings.api_processes,
-        loop="uvloop",
+        loop="cleartill.api.accepting:Loop",
         http="cleartill.api.protocol:BoundedProtocol",
         access_log=False,
         log_config=None,

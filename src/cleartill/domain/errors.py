@@ -11,7 +11,7 @@ CleartillError
 │   ├── EmailTaken · TooManyKeys · TooManyEndpoints · EndpointDisabled
 │   └── IdempotencyKeyReused · IdempotencyInProgress
 ├── NotFound                absent, or another merchant's: nobody can tell
-├── Unauthenticated (BadSignature) · MissingScope · NotYourMerchant
+├── Unauthenticated (BadSignature · LoginFailed) · MissingScope · NotYourMerchant
 └── Unavailable             nothing was sent; try again later
     ├── ProviderUnavailable breaker open, bulkhead full, connection refused
     └── BooksUnavailable    the books cannot be written now
@@ -145,6 +145,15 @@ class BadSignature(Unauthenticated):
 
     def __init__(self) -> None:
         CleartillError.__init__(self, "The callback is not signed by its provider, or was signed too long ago")
+
+
+class LoginFailed(Unauthenticated):
+    """Whatever is wrong: an e-mail address is never looked up, so nobody learns which ones there are."""
+
+    code = "login_failed"
+
+    def __init__(self) -> None:
+        CleartillError.__init__(self, "This e-mail address and this API key do not belong together")
 
 
 class MissingScope(CleartillError):

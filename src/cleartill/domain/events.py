@@ -226,6 +226,20 @@ class AuditSealed(Fact):
     told = False
 
 
+class SessionBegan(Fact):
+    """A login to the console. Written down, and told to nobody."""
+
+    type = "session.began"
+    told = False
+
+
+class SessionEnded(Fact):
+    """By a person: logged out, or logged in anew. Written down, and told to nobody."""
+
+    type = "session.ended"
+    told = False
+
+
 def event_types() -> frozenset[str]:
     """The type of every event that a merchant can hear of."""
     return frozenset(fact.type for fact in Fact.__subclasses__() if fact.told)

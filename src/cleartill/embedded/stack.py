@@ -130,6 +130,7 @@ class Stack:
             self.say.print(f"[yellow]  without traces: {escape(str(failure))}[/]")
             return
         tell.setdefault("DD_TRACE_ENABLED", "true")
+        tell.setdefault("TRACE_URL", f"{agent.page}/traces/{{trace_id_64}}")
         self.agent, self.parts["agent"] = agent, agent.process
         self._said("traces", f"{agent.url}, page {agent.page}")
 

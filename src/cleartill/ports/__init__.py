@@ -27,6 +27,7 @@ from cleartill.ports.providers import (
     Verifier,
 )
 from cleartill.ports.retention import NoRetention, Purged, Retention
+from cleartill.ports.sessions import NoSessions, Sessions
 from cleartill.ports.sight import Flights, NoFlights, NoWatch, Watch
 from cleartill.ports.stats import NoStats, Stats, TooMany
 from cleartill.ports.subjects import NoSubjects, Subject, Subjects
@@ -84,6 +85,7 @@ __all__ = [
     "NoLimiter",
     "NoMinutes",
     "NoRetention",
+    "NoSessions",
     "NoStats",
     "NoSubjects",
     "NoWatch",
@@ -108,6 +110,7 @@ __all__ = [
     "Reversal",
     "Run",
     "SealLease",
+    "Sessions",
     "Standing",
     "StatementPage",
     "Stats",

@@ -16,6 +16,7 @@ from cleartill.ports.merchants import Merchants
 from cleartill.ports.minutes import Minutes, NoMinutes
 from cleartill.ports.providers import Providers, Verifier
 from cleartill.ports.retention import NoRetention, Retention
+from cleartill.ports.sessions import NoSessions, Sessions
 from cleartill.ports.sight import Flights, NoFlights, NoWatch, Watch
 from cleartill.ports.stats import NoStats, Stats
 from cleartill.ports.subjects import NoSubjects, Subjects
@@ -51,6 +52,7 @@ class Till:
     stats: Stats = field(default_factory=NoStats)
     subjects: Subjects = field(default_factory=NoSubjects)
     chain: AuditChain = field(default_factory=NoAuditChain)
+    sessions: Sessions = field(default_factory=NoSessions)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """What `/health` asks, by name; each raises if its part is away."""
     provider_names: frozenset[str] = frozenset()
@@ -68,3 +70,5 @@ class Till:
     """How long the old is kept."""
     budget_s: float = 8.0
     """From a request's arrival to its answer, queues included."""
+    asking: Callable[[], int] = lambda: 0
+    """How many questions to providers are under way."""

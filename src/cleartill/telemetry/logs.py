@@ -165,6 +165,10 @@ def _error(kind: Any, error: BaseException | None, trace: TracebackType | None) 
     return {"type": name, "message": str(error)[:MAX_MESSAGE], "places": places[::-1][:MAX_PLACES]}
 
 
+_QUIET = ("/health", "/console")
+"""In the routes of those who ask all the time, or for thirty files at once, and move nothing."""
+
+
 class Records:
     """Our own lines: requests, pieces of work, facts, of level info, or error for work that went wrong; `level` is the
     least that is written. `requests`: whether ordinary ones are; facts that must be looked at do not depend on it."""
@@ -178,7 +182,7 @@ class Records:
         """A flight's line."""
         failed = flight.outcome == "error"
         visit = flight.visit
-        quiet = not flight.hops if visit is None else "/health" in visit.route
+        quiet = not flight.hops if visit is None else any(part in visit.route for part in _QUIET)
         if not failed and (quiet or not self._ordinary):
             return
         hops: dict[str, float] = {}

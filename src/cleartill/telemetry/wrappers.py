@@ -13,10 +13,11 @@ from cleartill.domain.card import SealedCard, StoredCard
 from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.domain.events import Fact
 from cleartill.domain.idempotency import Claim, ExistingClaim
-from cleartill.domain.merchant import ApiKey, Merchant
+from cleartill.domain.merchant import ApiKey, Merchant, Principal
 from cleartill.domain.outcome import Declined
 from cleartill.domain.payment import Payment
 from cleartill.domain.refund import Refund
+from cleartill.domain.session import Session
 from cleartill.ports import (
     Books,
     Listed,
@@ -26,6 +27,7 @@ from cleartill.ports import (
     PaymentQuery,
     Reads,
     RefundQuery,
+    Sessions,
     Step,
     Till,
     Turn,
@@ -78,6 +80,7 @@ def observed(
         books=ObservedBooks(till.books, watch, on_fact),
         reads=ObservedReads(till.reads, watch),
         merchants=ObservedMerchants(till.merchants),
+        sessions=ObservedSessions(till.sessions),
         vault=ObservedVault(till.vault, watch),
         providers=ObservedProviders(till.providers, watch),
         publisher=ObservedPublisher(till.publisher, watch, flights, trace, streams or NoStreams()),
@@ -280,3 +283,17 @@ class ObservedMerchants:
 
     async def keys(self, merchant_id: str) -> list[ApiKey]:
         return await _timed("reads.query", "api_keys", self._merchants.keys(merchant_id))
+
+
+class ObservedSessions:
+    """Each question is a hop of the request that asks."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self.end = sessions.end
+
+    async def begin(self, digest: str, principal: Principal, instead_of: str | None, origin: Origin) -> Session:
+        return await _timed("reads.query", "login", self._sessions.begin(digest, principal, instead_of, origin))
+
+    async def resume(self, digest: str) -> Session | None:
+        return await _timed("reads.query", "session", self._sessions.resume(digest))

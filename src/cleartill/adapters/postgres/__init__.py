@@ -13,6 +13,7 @@ threads (0.14 to 0.20): this one reaches 0.75, the whole service around it (`mak
 - `rows`       domain objects to rows and back
 - `books`      the Books port · `reads` the Reads port · `backlog` the Backlog port
 - `merchants`  the Merchants port, with `key_cache` and `listen` (keys, true in every process), `key_use` (last used)
+- `sessions`   the Sessions port: the console's, a row for each
 - `transfers` the Transfers port, with `transfer_rows` and `transfer_lists` · `ledger` the Ledger port: each step a
   transaction of its own, since they come one by one and some wait for a lock
 - `tables`     what the migrations made, for SQLAlchemy Core

@@ -22,10 +22,11 @@ _TOLD = ("id", "status", "amount_minor", "currency", "decline", "needs_review")
 
 
 class PostgresReads:
-    """`for_lists`: the pool that lists are read with, which may be a replica's; None: the same."""
+    """`for_lists`: the pool that lists are read with, which may be a replica's; None: the same. `topic`: where events
+    go, for timelines; empty: they do not say."""
 
-    def __init__(self, pool: ConnectionPool, for_lists: ConnectionPool | None = None) -> None:
-        self._pool, self._for_lists = pool, for_lists or pool
+    def __init__(self, pool: ConnectionPool, for_lists: ConnectionPool | None = None, topic: str = "") -> None:
+        self._pool, self._for_lists, self._topic = pool, for_lists or pool, topic
 
     async def payment(self, merchant_id: str, payment_id: str) -> Payment:
         t = tables.transactions.c
@@ -92,7 +93,7 @@ class PostgresReads:
             ).all()
             if not facts:
                 raise NotFound
-            steps = [step for row in facts for step in _of_fact(row)]
+            steps = [step for row in facts for step in _of_fact(row, self._topic)]
             steps += [step for row in tried for step in _of_attempt(row)]
             told = connection.execute(_tries_to_tell(merchant_id, payment_id)).all() if facts else []
             steps += [_of_try(row) for row in told]
@@ -143,7 +144,7 @@ def _of_try(row: Any) -> Step:
     return Step(at=row.at, name=f"{row.type} → webhook", outcome=outcome, duration_ms=row.latency_ms, details=details)
 
 
-def _of_fact(row: Any) -> list[Step]:
+def _of_fact(row: Any, topic: str) -> list[Step]:
     """The hops that led to the fact, the fact as it was committed, and its way to Kafka."""
     steps = [
         Step(
@@ -162,7 +163,7 @@ def _of_fact(row: Any) -> list[Step]:
     steps.append(Step(at=row.recorded_at, name=row.event, outcome="recorded", details=committed))
     if row.published_at:
         where = {"seq": row.seq, "event_id": row.details.get("event_id")}
-        where.update(partition=row.kafka_partition, offset=row.kafka_offset)
+        where.update({"topic": topic} if topic else {}, partition=row.kafka_partition, offset=row.kafka_offset)
         steps.append(Step(at=row.published_at, name=f"{row.event} → kafka", outcome="published", details=where))
     return steps
 

@@ -16,6 +16,7 @@ from cleartill.adapters.postgres.minute_tables import minutes as minutes
 from cleartill.adapters.postgres.schema import TIME as _TIME
 from cleartill.adapters.postgres.schema import metadata as metadata
 from cleartill.adapters.postgres.schema import table as _table
+from cleartill.adapters.postgres.session_tables import sessions as sessions
 from cleartill.adapters.postgres.transfer_tables import balances as balances
 from cleartill.adapters.postgres.transfer_tables import transfers as transfers
 
