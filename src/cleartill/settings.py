@@ -130,6 +130,8 @@ class Settings(BaseSettings):
     log_requests: bool = True
     log_to: Literal["stdout", "stderr"] = "stdout"
 
+    worker_beat_path: str = ""
+    """A worker touches it every 5 s, for the health checks of containers; empty: none."""
     drain_s: Annotated[float, Field(gt=0, le=120)] = 25.0
     drain_grace_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     """The first part of `drain_s`: everything is still served, unready, until balancers have noticed."""

@@ -1,9 +1,11 @@
 """docker-compose.yml, Dockerfile and .dockerignore, as far as they can be judged without running them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import typer
 import yaml
 
 from cleartill.cli import app
+from cleartill.cli.serving import BEAT_S
 from cleartill.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +24,12 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"] == "cleartill"]
 RELEASE: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "deploy" / "release.yml").read_text())["services"]
 EDGE: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "deploy" / "edge.yml").read_text())["services"]
+_POD: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "deploy" / "kubernetes" / "base" / "worker.yaml").read_text())
+(_WORKER,) = _POD["spec"]["template"]["spec"]["containers"]
+KUBERNETES = {
+    "healthcheck": {"test": _WORKER["livenessProbe"]["exec"]["command"]},
+    "environment": {one["name"]: one.get("value") for one in _WORKER["env"]},
+}
 ROOTED = {"datadog"}
 """The agent lays out its own files as root; docker-compose.yml says so."""
 FLUSH_S = 15
@@ -133,6 +142,22 @@ def test_a_release_runs_as_the_stack_does(name: str) -> None:
         assert theirs[rule] == ours[rule], rule
     assert theirs["environment"]["WEBHOOK_ALLOW_LOOPBACK"] == "false"
     assert "ports" not in theirs, "the proxy alone is reached from outside"
+
+
+@pytest.mark.parametrize("worker", [SERVICES["worker"], RELEASE["worker"], KUBERNETES], ids=["stack", "release", "pod"])
+@pytest.mark.parametrize(("old_s", "healthy"), [(0, True), (3 * BEAT_S, True), (60, False), (None, False)])
+def test_a_worker_that_does_not_beat_is_unhealthy(
+    worker: dict[str, Any], old_s: float | None, healthy: bool, tmp_path: Path
+) -> None:
+    """The check's own program, on a file of that age, or none."""
+    said, file = worker["healthcheck"]["test"][-1], tmp_path / "worker"
+    told = worker["environment"]["WORKER_BEAT_PATH"]
+    assert f'"{told}"' in said
+    if old_s is not None:
+        file.touch()
+        os.utime(file, (time.time() - old_s,) * 2)
+    checked = subprocess.run([sys.executable, "-c", said.replace(told, str(file))], stderr=subprocess.DEVNULL)
+    assert (checked.returncode == 0) is healthy
 
 
 def test_the_proxy_is_hardened_and_on_this_machine_unless_said_otherwise() -> None:

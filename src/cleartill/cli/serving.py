@@ -12,6 +12,8 @@ import typer
 from cleartill.cli.desk import Port, run, settings_here
 from cleartill.embedded.beside import CHOSEN, DATA
 
+BEAT_S = 5.0
+
 app = typer.Typer()
 
 
@@ -89,9 +91,19 @@ def work() -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         settings = settings_here()
         async with build(settings, role="worker").running() as till:
+            beating = asyncio.create_task(beat(settings.worker_beat_path))
             await run_workers(till, f"{socket.gethostname()}:{os.getpid()}", stop, settings.drain_s)
+            beating.cancel()
 
     run(main())
+
+
+async def beat(path: str) -> None:
+    """Touch that file, if one is named, for as long as this event loop turns: how old it is tells whether a worker
+    lives, which serves nothing that could be asked."""
+    while path:
+        await asyncio.to_thread(Path(path).touch)
+        await asyncio.sleep(BEAT_S)
 
 
 @app.command()

@@ -148,7 +148,31 @@ def test_without_a_network_it_says_so_and_tries_again(
     expect(page.get_by_role("heading", level=1)).to_have_text("Refunds")
 
 
-@pytest.mark.parametrize("next", ["https://evil.example/", "//evil.example", "/docs", "/console/login"])
+def test_a_page_whose_file_cannot_be_fetched_says_so(visit: Callable[..., Page], fresh: Merchant, watch: Watch) -> None:
+    watch.ignore("ERR_INTERNET_DISCONNECTED")
+    watch.ignore("Failed to fetch dynamically imported module")
+    page = visit(fresh, "/refunds")
+    expect(page.locator(".skeleton")).to_have_count(0)
+    page.context.set_offline(True)
+    go_to(page, "Developers")
+    alert = page.get_by_role("alert").filter(has_text="could not be loaded")
+    expect(alert).to_be_visible()
+    page.context.set_offline(False)
+    alert.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Developers")
+
+
+OUTSIDE = [
+    "https://evil.example/",
+    "//evil.example",
+    "/docs",
+    "/console/login",
+    "/console/../docs",
+    "/console//../../docs",
+]
+
+
+@pytest.mark.parametrize("next", OUTSIDE)
 def test_the_way_back_never_leads_out_of_the_console(visit: Callable[..., Page], fresh: Merchant, next: str) -> None:
     page = visit(None, f"/login?next={next}")
     fill_in(page, fresh.email, fresh.key)

@@ -25,6 +25,18 @@ const ROUTES = {
   "/console/try": { page: "try", section: "/console/try" },
 };
 const NOWHERE = { page: "missing", section: undefined };
+/** In place of a page whose file could not be fetched: offline, or in the middle of a release. */
+const UNREACHED = {
+  title: "Not loaded",
+  async show(main) {
+    const problem = { title: "This page could not be loaded", detail: "The server cannot be reached just now." };
+    fill(
+      main,
+      h("h1", "Not loaded"),
+      failure(problem, () => location.reload()),
+    );
+  },
+};
 const LOADING_SHOWN_AFTER_MS = 150;
 const SCROLL_PATIENCE_MS = 3_000;
 
@@ -91,7 +103,7 @@ async function loaded(page, signal) {
     return await import(`./js/pages/${page}.js`);
   } catch (error) {
     console.error(error);
-    return import("./js/pages/missing.js");
+    return UNREACHED;
   } finally {
     clearTimeout(slow);
   }
@@ -140,8 +152,11 @@ function loginPath(ended = false) {
 
 /** Where the login page leads: only ever within the console. */
 function returnPath() {
-  const next = query().get("next") ?? "";
-  return /^\/console(\/(?!login)|\?|$)/.test(next) ? next : "/console";
+  const asked = query().get("next") ?? "";
+  if (!asked.startsWith("/console") || !URL.canParse(asked, location.origin)) return "/console";
+  const { origin, pathname, search } = new URL(asked, location.origin);
+  const inside = origin === location.origin && /^\/console(\/(?!login)|$)/.test(pathname);
+  return inside ? pathname + search : "/console";
 }
 
 function end() {

@@ -78,8 +78,8 @@ function drawWorkers() {
         numeric: true,
       },
       {
-        title: "Rounds: done, idle, failed",
-        of: ({ rounds }) => `${count(rounds.done)}, ${count(rounds.idle)}, ${count(rounds.failed)}`,
+        title: "Rounds: done · idle · failed",
+        of: ({ rounds }) => `${count(rounds.done)} · ${count(rounds.idle)} · ${count(rounds.failed)}`,
         numeric: true,
       },
       { title: "Done", of: (row) => count(row.done), numeric: true },

@@ -29,12 +29,12 @@ export function figures() {
       stat(
         "Own time, p99",
         duration(latency.own.p99_ms),
-        `p50 ${duration(latency.own.p50_ms)} · p95 ${duration(latency.own.p95_ms)}`,
+        spread(latency.own),
       ),
       stat(
         "Total time, p99",
         duration(latency.total.p99_ms),
-        `p50 ${duration(latency.total.p50_ms)} · p95 ${duration(latency.total.p95_ms)}`,
+        spread(latency.total),
       ),
       stat("Requests", `${rate(http.per_s)} / s`, `p99 ${duration(latency.http.p99_ms)}`),
       stat(
@@ -81,4 +81,10 @@ function sum({ amount_minor, currency }) {
 
 function rate(perS) {
   return perS >= 100 ? count(Math.round(perS)) : perS.toFixed(perS >= 10 ? 1 : 2);
+}
+
+/** Each figure stays on one line with its unit. */
+function spread({ p50_ms, p95_ms }) {
+  const figures = [`p50 ${duration(p50_ms)} ·`, `p95 ${duration(p95_ms)}`];
+  return figures.map((one) => one.replaceAll(" ", "\u00a0")).join(" ");
 }
