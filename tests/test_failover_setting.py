@@ -40,11 +40,3 @@ def test_providers_that_are_not_enabled_are_refused_at_the_start() -> None:
     assert _failover(chosen, frozenset({"bank", "stripe"})) == {"bank": "stripe"}
     with pytest.raises(ValueError, match="not enabled: stripe"):
         _failover(chosen, frozenset({"bank", "mock"}))
-
-
-def test_production_sends_cards_by_tls_only() -> None:
-    own = {"secret_key": "s" * 32, "encryption_key": "1:" + "A" * 43 + "=", "webhook_secret": "w" * 32}
-    fit = {"env": "production", "seed_demo": False, "stripe_secret_key": "sk_live_x", **own}
-    assert settings(**fit).stripe_api_base == "https://api.stripe.com"
-    with pytest.raises(ValidationError, match="STRIPE_API_BASE"):
-        settings(**fit, stripe_api_base="http://127.0.0.1:1")

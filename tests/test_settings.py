@@ -113,6 +113,9 @@ def test_production_sends_no_card_in_clear() -> None:
     for address in ("https://bank.example", "http://127.0.0.1:1080", "http://localhost:1080"):
         assert production(banking_api_url=address).banking_api_url == address
     assert settings(banking_api_url="http://mockserver:1080").env == "development"
+    assert production(stripe_secret_key="sk_live_x").stripe_api_base == "https://api.stripe.com"
+    with pytest.raises(ValidationError, match="TLS only: STRIPE_API_BASE"):
+        production(stripe_secret_key="sk_live_x", stripe_api_base="http://127.0.0.1:1")
 
 
 def test_production_says_all_that_is_wrong_at_once() -> None:

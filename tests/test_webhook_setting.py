@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from cleartill.settings import Settings
 
 FIT = {"_env_file": None, "seed_demo": False, "secret_key": "s" * 32, "webhook_secret": "w" * 32}
-PRODUCTION = {**FIT, "env": "production", "encryption_key": "1:" + "A" * 43 + "="}
+BOOKS = "postgresql://u:own@books/cleartill?sslmode=verify-full"
+PRODUCTION = {**FIT, "env": "production", "encryption_key": "1:" + "A" * 43 + "=", "database_url": BOOKS}
 
 
 def test_on_a_machine_of_ones_own() -> None:

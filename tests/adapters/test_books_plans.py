@@ -1,6 +1,7 @@
 """With 20,000 payments in the books, what runs for every request goes by the index made for it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import closing
 from itertools import pairwise
@@ -34,6 +35,8 @@ INSERT INTO outbox (merchant_id, subject_id, seq, shard, type, event, published_
 SELECT %(merchant)s, 'pay_' || n, 1, n %% 16, '', '{}', now() FROM generate_series(1, 20000) n;
 """
 
+FILLED = re.findall(r"INSERT INTO (\w+)", FILL)
+
 
 @pytest.fixture
 async def room(database_url: str) -> AsyncIterator[Room]:
@@ -41,8 +44,17 @@ async def room(database_url: str) -> AsyncIterator[Room]:
     async with open_room(database_url) as room:
         for _ in range(10):  # after five, PostgreSQL would keep a plan
             await captured(room.books)
+        await asyncio.to_thread(_alter, database_url, "SET (autovacuum_enabled = false)")
         await asyncio.to_thread(_fill, database_url)
         yield room
+        await asyncio.to_thread(_alter, database_url, "RESET (autovacuum_enabled)")
+
+
+def _alter(url: str, how: str) -> None:
+    """Or autovacuum analyses the tables in mid-test, if the test takes long enough."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        for table in FILLED:
+            cursor.execute(f"ALTER TABLE {table} {how}")
 
 
 def _fill(url: str) -> None:
