@@ -49,8 +49,9 @@ WORKERS_FAILPOINTS = {
     "before_send:kill": (1, 8),
     "after_bank:kill": (1, 8),
     "before_send:ahead_7200": (1, 4),
-    "before_produce:behind_7200": (1, 4),
 }
+"""None sets a worker's clock back: by its word to the bank (`expires_at`) all its transfers would come too late, and
+after five tries be for a person to look at, as they should."""
 FIRST = {
     "api1": "after_bank:kill@40",
     "api2": "before_send:kill@60",

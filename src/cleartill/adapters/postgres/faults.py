@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 
 _DEAD_WITHIN_S = 5.0
+_OF_LIBPQ = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Kind(StrEnum):
@@ -43,8 +44,8 @@ def kind_of(error: Exception) -> Kind:
         return Kind.AGAIN
     if state.startswith(("53", "58")) or state == "25006":
         return Kind.UNAVAILABLE
-    if not state and isinstance(said, psycopg2.OperationalError | psycopg2.InterfaceError):
-        return Kind.LOST
+    if not state and (isinstance(said, _OF_LIBPQ) or type(said) is psycopg2.DatabaseError):
+        return Kind.LOST  # libpq's own words, not the server's; the bare kind when it has none, after a reset
     return Kind.REJECTED
 
 
