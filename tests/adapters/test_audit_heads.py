@@ -1,9 +1,7 @@
 """Heads on Kafka: told by the worker's own publisher, found among the events of payments."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
@@ -17,20 +15,6 @@ from cleartill.ports import OutboxRow
 from fakes.kafka import MockKafka
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def mock() -> Iterator[MockKafka]:
-    kafka = MockKafka()
-    yield kafka
-    kafka.end()
-
-
-@pytest.fixture
-def topic(mock: MockKafka) -> str:
-    name = f"heads-{uuid4().hex}"
-    mock.create(name)
-    return name
 
 
 def told(head: Head) -> OutboxRow:

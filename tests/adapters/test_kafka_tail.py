@@ -2,9 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from threading import Timer
-from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
@@ -12,20 +10,6 @@ from confluent_kafka import Producer
 from cleartill.adapters.kafka_tail import tail
 from cleartill.domain.errors import Unavailable
 from fakes.kafka import MockKafka
-
-
-@pytest.fixture(scope="module")
-def mock() -> Iterator[MockKafka]:
-    kafka = MockKafka()
-    yield kafka
-    kafka.end()
-
-
-@pytest.fixture
-def topic(mock: MockKafka) -> str:
-    name = f"events-{uuid4().hex}"
-    mock.create(name)
-    return name
 
 
 def put(mock: MockKafka, topic: str, *values: bytes) -> None:
