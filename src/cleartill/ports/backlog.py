@@ -99,7 +99,7 @@ class Backlog(Protocol):
         ...
 
     async def store_rewrapped(self, cards: Sequence[tuple[SealedCard, SealedCard]]) -> int:
-        """Replace (old, new) where the old one still stands; returns how many."""
+        """Replace (old, new) where the old one still stands and nobody else is changing it; returns how many."""
         ...
 
 
