@@ -93,7 +93,7 @@ class Life(RuleBasedStateMachine):
         attempt = self.open
         assert attempt is not None
         if attempt.kind is K.AUTHORIZE:
-            if isinstance(said, NotSent) and self.payment.status is S.REQUIRES_ACTION:
+            if isinstance(said, NotSent) and self.payment.status is not S.PROCESSING:
                 return  # it was sent
             self.facts += self.payment.settle(said, AT, attempt.reverts_to) or []
         else:
