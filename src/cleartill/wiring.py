@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from cleartill.adapters.aesgcm import AesGcmVault, KeyRing
 from cleartill.adapters.https import GuardedHttps
@@ -13,7 +14,7 @@ from cleartill.adapters.kafka import KafkaPublisher
 from cleartill.adapters.postgres.backlog import PostgresBacklog
 from cleartill.adapters.postgres.books import PostgresBooks
 from cleartill.adapters.postgres.chain import PostgresAuditChain
-from cleartill.adapters.postgres.engine import ConnectionPool, check_durability, connect
+from cleartill.adapters.postgres.engine import ConnectionPool, check_durability, connect, open_link
 from cleartill.adapters.postgres.ledger import PostgresLedger
 from cleartill.adapters.postgres.listen import KeyListener
 from cleartill.adapters.postgres.merchants import PostgresMerchants
@@ -88,7 +89,7 @@ class Assembly:
                 closing.push_async_callback(self.minutes.close)
                 self.minutes.start(self.till.minutes)
             self.writer.start()
-            closing.callback(self.writer.close)
+            closing.push_async_callback(self.writer.close)
             pulse = Pulse(self.telemetry.watch, self._levels())
             closing.push_async_callback(pulse.close)
             pulse.start()
@@ -128,7 +129,7 @@ def build(settings: Settings, *, role: str) -> Assembly:
     minutes = MinuteRecorder(role) if role in RECORDED else None
     sight = sight_of(settings, minutes)
     watch = sight.watch
-    engine = connect(settings.database_url, name=f"cleartill {role}", pool_size=settings.database_read_pool + 1)
+    engine = connect(settings.database_url, name=f"cleartill {role}", pool_size=settings.database_read_pool)
     comments = sight.comments(settings.database_url)
     pool = ConnectionPool(engine, settings.database_read_pool, watch, comments.here)
     providers, breakers = _providers(settings, sight), RedisBreakers(settings.redis_url, watch)
@@ -138,7 +139,7 @@ def build(settings: Settings, *, role: str) -> Assembly:
     made = Assembly(
         settings=settings,
         telemetry=sight,
-        writer=Writer(engine, watch, comments.of_unit),
+        writer=Writer(partial(open_link, settings.database_url, name=f"cleartill {role}"), watch, comments.of_unit),
         pool=pool,
         for_lists=_pool_for_lists(settings, role, sight),
         guard=_guard(settings, providers, breakers, watch, SystemClock()),

@@ -132,9 +132,8 @@ async def test_recorded_stays_recorded_when_the_next_try_fails_too(room: Room, p
     await room.books.record(good)
     for one in waiting:
         one.unsure = True
-    with room.writer._ready:
-        room.writer._intents.extend(waiting)
-        room.writer._ready.notify()
+    room.writer._intents.extend(waiting)
+    room.writer._ready.set()
 
     assert await waiting[0].future is Verdict.RECORDED
     with pytest.raises(Exception, match="UntranslatableCharacter"):

@@ -77,13 +77,8 @@ def used(plan: list[tuple[Any, ...]]) -> tuple[set[str], set[str]]:
 
 async def explain(room: Room, sql: str, parameters: tuple[Any, ...]) -> tuple[set[str], set[str]]:
     """In the writer's own session, with the statements it has prepared."""
-
-    def ask() -> tuple[set[str], set[str]]:
-        connection = room.writer._connected()
-        plan = connection.exec_driver_sql("EXPLAIN " + sql, parameters).all()
-        return used([tuple(row) for row in plan])
-
-    return await asyncio.to_thread(ask)
+    link = await room.writer._connected()
+    return used(await link.run("EXPLAIN " + sql, parameters))
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ async def test_an_outcome_nobody_waits_for_is_written(idle: Room, room: Room, da
     gone.cancel()
     await asyncio.sleep(0)
     idle.writer.start()
-    await asyncio.to_thread(idle.writer.close)
+    await idle.writer.close()
 
     assert rows(database_url, "SELECT status FROM transactions") == [("captured",)]
 
@@ -138,7 +138,7 @@ async def test_an_outcome_nobody_waits_for_is_written(idle: Room, room: Room, da
 async def test_closing_writes_what_waits_and_takes_no_more(idle: Room, database_url: str) -> None:
     tasks = await queued(idle, *(intent() for _ in range(200)))
     idle.writer.start()
-    await asyncio.to_thread(idle.writer.close)
+    await idle.writer.close()
 
     assert set(await asyncio.gather(*tasks)) == {Verdict.RECORDED}
     assert count(database_url, "transactions") == 200

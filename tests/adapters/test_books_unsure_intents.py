@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from cleartill.adapters.postgres import engine as engine_module
+from cleartill.adapters.postgres import link as link_module
 from cleartill.domain.errors import BooksUnavailable
 from cleartill.ports import Verdict
 from real import Proxy, Room, captured, intent, open_room, refund_intent, rows
@@ -22,7 +22,7 @@ def proxy(database_url: str) -> Iterator[Proxy]:
 @pytest.fixture
 async def room(database_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
     """Its writer connects through the proxy, and is connected."""
-    monkeypatch.setattr(engine_module, "_CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr(link_module, "CONNECT_TIMEOUT_S", 1)
     async with open_room(database_url, writer_url=proxy.url) as room:
         await room.books.record(intent())
         yield room

@@ -1,12 +1,10 @@
 """What psycopg2's errors are taken for."""
 
-from typing import Any
-
 import psycopg2
 import pytest
 
-from cleartill.adapters.postgres.comments import CommentedCursor
 from cleartill.adapters.postgres.faults import CommitLost, Kind, kind_of
+from cleartill.adapters.postgres.link import Link, Rows
 from cleartill.ports import Verdict
 from real import Room, intent, rows
 
@@ -34,16 +32,17 @@ async def test_a_commit_that_libpq_has_no_words_for_is_looked_up(
     room: Room, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a reset connection: it was done, and nobody may be told that it was refused."""
-    execute, lost = CommentedCursor.execute, []
+    run, lost = Link.run, []
 
-    def lose_the_first(cursor: Any, query: str, values: Any = None) -> None:
-        execute(cursor, query, values)
-        if query.endswith("COMMIT") and not lost:
-            lost.append(query)
-            cursor.connection.close()
+    async def lose_the_first(link: Link, sql: str, values: object = None) -> Rows:
+        found = await run(link, sql, values)
+        if sql.endswith("COMMIT") and not lost:
+            lost.append(sql)
+            link.close()
             raise WITHOUT_A_WORD
+        return found
 
-    monkeypatch.setattr(CommentedCursor, "execute", lose_the_first)
+    monkeypatch.setattr(Link, "run", lose_the_first)
     unit = intent()
 
     assert await room.books.record(unit) is Verdict.RECORDED

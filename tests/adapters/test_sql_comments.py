@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Connection, text
 
-from cleartill.adapters.postgres.engine import ConnectionPool, connect
+from cleartill.adapters.postgres.engine import ConnectionPool, connect, open_link
 from cleartill.adapters.postgres.writer import Writer
 from cleartill.ports import Verdict
 from cleartill.telemetry.correlation import here
@@ -36,13 +37,11 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def talk(database_url: str, mode: str) -> AsyncIterator[Talk]:
     comments = SqlComments(mode, database_url, service="cleartill 100%'s", env="test", version="1.2.3")
-    engine = connect(database_url, name="commented writer", pool_size=1)
     pool = ConnectionPool(connect(database_url, name="commented", pool_size=1), 1, FakeWatch(), comments.here)
-    writer = Writer(engine, FakeWatch(), comments.of_unit)
+    writer = Writer(partial(open_link, database_url, name="commented writer"), FakeWatch(), comments.of_unit)
     writer.start()
     yield Talk(pool, writer, database_url)
-    writer.close()
-    engine.dispose()
+    await writer.close()
     pool.close()
 
 

@@ -1,16 +1,16 @@
 """The PostgreSQL adapter, opened as `wiring` does it, and plain SQL beside it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg2
 
 from cleartill.adapters.postgres.backlog import PostgresBacklog
 from cleartill.adapters.postgres.books import PostgresBooks
-from cleartill.adapters.postgres.engine import ConnectionPool, connect
+from cleartill.adapters.postgres.engine import ConnectionPool, connect, open_link
 from cleartill.adapters.postgres.ledger import PostgresLedger
 from cleartill.adapters.postgres.merchants import PostgresMerchants
 from cleartill.adapters.postgres.reads import PostgresReads
@@ -44,8 +44,7 @@ async def open_room(url: str, *, writer_url: str | None = None, start: bool = Tr
     """`writer_url`: where the writer connects to, if by another way. Not started, units only queue up."""
     watch = FakeWatch()
     pool = ConnectionPool(connect(url, name="cleartill test", pool_size=4), 4, watch)
-    engine = connect(writer_url or url, name="cleartill test writer", pool_size=1)
-    writer = Writer(engine, watch)
+    writer = Writer(partial(open_link, writer_url or url, name="cleartill test writer"), watch)
     if start:
         writer.start()
     try:
@@ -63,9 +62,7 @@ async def open_room(url: str, *, writer_url: str | None = None, start: bool = Tr
             watch,
         )
     finally:
-        if writer._thread.is_alive():
-            await asyncio.to_thread(writer.close)
-        engine.dispose()
+        await writer.close()
         pool.close()
 
 

@@ -20,10 +20,9 @@ from typing import Any
 
 import orjson
 import psycopg2
-from psycopg2 import extensions
-from sqlalchemy import Connection
 
 from cleartill.adapters.postgres import faults, rows, statements
+from cleartill.adapters.postgres.link import Link
 from cleartill.domain.attempt import AttemptStatus
 from cleartill.domain.idempotency import Claim
 from cleartill.ports import Unit, Verdict
@@ -33,20 +32,19 @@ class RowWentAstray(Exception):
     """A row of the batch did not find its place although its payment was locked: the books contradict themselves."""
 
 
-def write_batch(cursor: extensions.cursor, units: Sequence[Unit], batch_id: str) -> dict[str, Verdict]:
+async def write_batch(link: Link, units: Sequence[Unit], batch_id: str) -> dict[str, Verdict]:
     """The verdict for each unit by its id; a unit without one met a locked row and must come again. Commits.
 
-    `cursor` is one of a connection in autocommit mode: a transaction begins and ends in its statements. Raises
-    psycopg2's errors, CommitLost, RowWentAstray; then the transaction may still be open.
+    Raises psycopg2's errors, CommitLost, RowWentAstray; then the transaction may still be open.
     """
     began_ns = time.time_ns()
     verdicts: dict[str, Verdict] = {}
-    winners = _hopefully(cursor, units)
+    winners = await _hopefully(link, units)
     if winners is None:
-        cursor.execute("ROLLBACK; BEGIN")
-        survivors = _unblocked(cursor, _decide(cursor, units, verdicts), verdicts)
-        winners = _claim(cursor, survivors, verdicts)
-        _write(cursor, "", _document(winners))
+        await link.run("ROLLBACK; BEGIN")
+        survivors = await _unblocked(link, await _decide(link, units, verdicts), verdicts)
+        winners = await _claim(link, survivors, verdicts)
+        await _write(link, "", _document(winners))
     committed_ns = time.time_ns()
     for unit in winners:
         verdicts[unit.id] = Verdict.RECORDED
@@ -54,7 +52,7 @@ def write_batch(cursor: extensions.cursor, units: Sequence[Unit], batch_id: str)
     return verdicts
 
 
-def _hopefully(cursor: extensions.cursor, units: Sequence[Unit]) -> Sequence[Unit] | None:
+async def _hopefully(link: Link, units: Sequence[Unit]) -> Sequence[Unit] | None:
     """All of them in one round trip, or None: one of them has to be looked at."""
     if any(_says_not_sent(unit) for unit in units):
         return None
@@ -67,18 +65,18 @@ def _hopefully(cursor: extensions.cursor, units: Sequence[Unit]) -> Sequence[Uni
     document["unblocked"] = [rows.checked_card(unit.payment) for unit in units if unit.unless_blocked]
     document["claims"] = [rows.claim_row(unit, unit.claim) for unit in units if unit.claim]
     try:
-        _write(cursor, "BEGIN; ", document)
+        await _write(link, "BEGIN; ", document)
     except RowWentAstray:
         return None
     return units
 
 
-def _write(cursor: extensions.cursor, begin: str, document: dict[str, list[dict[str, Any]]]) -> None:
+async def _write(link: Link, begin: str, document: dict[str, list[dict[str, Any]]]) -> None:
     """Run the statement of each part that has rows, and commit."""
     carried = {part: _json(rows) for part, rows in document.items() if rows}
     sql = "".join(f"EXECUTE write_{part} (%s); " for part in carried)
     try:
-        cursor.execute(f"{begin}{sql}COMMIT", tuple(carried.values()))
+        await link.run(f"{begin}{sql}COMMIT", tuple(carried.values()))
     except psycopg2.Error as error:
         if error.pgcode == statements.ASTRAY:
             raise RowWentAstray(f"in one of {', '.join(carried)}") from None
@@ -87,21 +85,20 @@ def _write(cursor: extensions.cursor, begin: str, document: dict[str, list[dict[
         raise
 
 
-def already_written(connection: Connection, units: Iterable[Unit]) -> set[str]:
+async def already_written(link: Link, units: Iterable[Unit]) -> set[str]:
     """Ids of the units that are on disk, by the marks they left on payment and attempts."""
     wanted = [(unit.payment.merchant_id, unit.payment.id) for unit in units]
     parameters = {"merchants": [merchant for merchant, _ in wanted], "ids": [id for _, id in wanted]}
-    marks = connection.exec_driver_sql(statements.FATE, parameters).all()
-    return {mark for row in marks for mark in row if mark}
+    return {mark for row in await link.run(statements.FATE, parameters) for mark in row if mark}
 
 
-def _decide(cursor: extensions.cursor, units: Sequence[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+async def _decide(link: Link, units: Sequence[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
     moving = [unit for unit in units if unit.expecting]
     versions: dict[tuple[str, str], int] = {}
     if moving:
         merchants, ids = [u.payment.merchant_id for u in moving], [u.payment.id for u in moving]
-        cursor.execute("EXECUTE lock_batch (%s, %s)", (merchants, ids))
-        versions = {(merchant_id, id): version for merchant_id, id, version in cursor}
+        locked = await link.run("EXECUTE lock_batch (%s, %s)", (merchants, ids))
+        versions = {(merchant_id, id): version for merchant_id, id, version in locked}
     survivors = []
     for unit in units:
         if unit.expecting:
@@ -112,17 +109,16 @@ def _decide(cursor: extensions.cursor, units: Sequence[Unit], verdicts: dict[str
                 verdicts[unit.id] = Verdict.CONFLICT
                 continue
         survivors.append(unit)
-    return _still_unsent(cursor, survivors, verdicts)
+    return await _still_unsent(link, survivors, verdicts)
 
 
-def _still_unsent(cursor: extensions.cursor, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+async def _still_unsent(link: Link, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
     """Without those that say "not sent" of an attempt which the resolver has taken over: it may have sent it since."""
     unsent = [unit.attempt for unit in units if _says_not_sent(unit) and unit.attempt]
     if not unsent:
         return units
     wanted = [a.merchant_id for a in unsent], [a.key for a in unsent]
-    cursor.execute("EXECUTE untouched (%s, %s)", wanted)
-    ours = set(cursor)
+    ours = set(await link.run("EXECUTE untouched (%s, %s)", wanted))
     survivors = []
     for unit in units:
         if _says_not_sent(unit) and unit.attempt and (unit.attempt.merchant_id, unit.attempt.key) not in ours:
@@ -136,13 +132,12 @@ def _says_not_sent(unit: Unit) -> bool:
     return unit.attempt is not None and unit.attempt.status is AttemptStatus.NOT_SENT
 
 
-def _unblocked(cursor: extensions.cursor, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+async def _unblocked(link: Link, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
     """Without those whose card an issuer said "never again" about."""
     cards = [rows.checked_card(unit.payment) for unit in units if unit.unless_blocked]
     if not cards:
         return units
-    cursor.execute("EXECUTE blocked (%s)", (_json(cards),))
-    blocked = set(cursor)
+    blocked = set(await link.run("EXECUTE blocked (%s)", (_json(cards),)))
     survivors = []
     for unit in units:
         card = unit.payment.card
@@ -153,12 +148,11 @@ def _unblocked(cursor: extensions.cursor, units: list[Unit], verdicts: dict[str,
     return survivors
 
 
-def _claim(cursor: extensions.cursor, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
+async def _claim(link: Link, units: list[Unit], verdicts: dict[str, Verdict]) -> list[Unit]:
     claims = [rows.claim_row(unit, unit.claim) for unit in units if unit.claim]
     if not claims:
         return units
-    cursor.execute("EXECUTE claim_batch (%s)", (_json(claims),))
-    ours = {unit_id for (unit_id,) in cursor}
+    ours = {unit_id for (unit_id,) in await link.run("EXECUTE claim_batch (%s)", (_json(claims),))}
     winners = []
     for unit in units:
         if unit.claim and unit.id not in ours:

@@ -5,12 +5,10 @@ what PostgreSQL plans.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, event
 
-from cleartill.adapters.postgres.patience import ImpatientCursor
 from cleartill.ports import Unit
 
 OfWork = Callable[[], str]
@@ -21,22 +19,6 @@ OfUnit = Callable[[Unit], str]
 def no_comment(*_: Unit) -> str:
     """Statements go as they are."""
     return ""
-
-
-class CommentedCursor(ImpatientCursor):
-    """psycopg2's own, whose statements begin with `comment`."""
-
-    comment = ""
-
-    def execute(self, query: Any, vars: Any = None) -> None:
-        super().execute(self.comment + query, vars)
-
-
-def commented(connection: Connection, comment: str) -> extensions.cursor:
-    """A cursor below SQLAlchemy."""
-    cursor = cast(CommentedCursor, connection.connection.cursor(cursor_factory=CommentedCursor))
-    cursor.comment = comment
-    return cursor
 
 
 def write_comments(engine: Engine) -> None:

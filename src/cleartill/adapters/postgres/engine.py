@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cleartill.adapters.postgres import faults
 from cleartill.adapters.postgres.comments import OfWork, no_comment, write_comments
+from cleartill.adapters.postgres.link import CONNECT_TIMEOUT_S, Link
 from cleartill.adapters.postgres.patience import ImpatientConnection
 from cleartill.domain.errors import BooksUnavailable
 from cleartill.ports import Watch
@@ -19,7 +20,6 @@ from cleartill.ports import Watch
 # A frozen peer must not freeze us: no statement waits for a lock longer than this, no transaction lives longer.
 _SESSION = "-c timezone=UTC -c lock_timeout=250 -c transaction_timeout=5000 -c idle_in_transaction_session_timeout=5000"
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-_CONNECT_TIMEOUT_S = 3
 
 _T = TypeVar("_T")
 
@@ -44,15 +44,23 @@ def connect(url: str, *, name: str, pool_size: int) -> Engine:
         max_overflow=0,
         pool_timeout=2,
         hide_parameters=True,
-        connect_args={
-            "options": _SESSION,
-            "application_name": name,
-            "connection_factory": ImpatientConnection,
-            "connect_timeout": _CONNECT_TIMEOUT_S,
-            "tcp_user_timeout": 10_000,
-            **_KEEPALIVE,
-        },
+        connect_args={"connection_factory": ImpatientConnection, **_ours(name)},
     )
+
+
+async def open_link(url: str, *, name: str) -> Link:
+    """The same without a pool, on the event loop. Raises psycopg2.OperationalError."""
+    return await Link.open({"dsn": make_url(url).set(drivername="postgresql").render_as_string(False), **_ours(name)})
+
+
+def _ours(name: str) -> dict[str, Any]:
+    return {
+        "options": _SESSION,
+        "application_name": name,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "tcp_user_timeout": 10_000,
+        **_KEEPALIVE,
+    }
 
 
 def check_durability(connection: Connection) -> None:

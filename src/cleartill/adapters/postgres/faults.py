@@ -1,12 +1,14 @@
 """What an error of PostgreSQL means for a batch, and how to bury a session that may still be committing."""
 
+import asyncio
 import time
 from enum import StrEnum
 
 import psycopg2
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
+
+from cleartill.adapters.postgres.link import Link
 
 _DEAD_WITHIN_S = 5.0
 _OF_LIBPQ = (psycopg2.OperationalError, psycopg2.InterfaceError)
@@ -57,21 +59,19 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__} {error}"
 
 
-def backend_of(connection: Connection) -> tuple[int, str]:
+async def backend_of(link: Link) -> tuple[int, str]:
     """The session's process id and start, which name it for ever."""
-    row = connection.execute(
-        text("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-    ).one()
-    return row.pid, row.backend_start
-
-
-def make_sure_it_is_dead(connection: Connection, pid: int, started: str) -> None:
-    """End an earlier session of ours and wait until it is gone. Raises OperationalError if it stays."""
-    ask = text(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start::text = :started"
+    ((pid, started),) = await link.run(
+        "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     )
+    return pid, started
+
+
+async def make_sure_it_is_dead(link: Link, pid: int, started: str) -> None:
+    """End an earlier session of ours and wait until it is gone. Raises OperationalError if it stays."""
+    ask = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start::text = %s"
     end = time.monotonic() + _DEAD_WITHIN_S
-    while connection.execute(ask, {"pid": pid, "started": started}).all():
+    while await link.run(ask, (pid, started)):
         if time.monotonic() > end:
-            raise OperationalError("an old session of ours does not end", None, TimeoutError())
-        time.sleep(0.01)
+            raise psycopg2.OperationalError("an old session of ours does not end")
+        await asyncio.sleep(0.01)

@@ -2,8 +2,6 @@
 
 import time
 
-from psycopg2 import extensions
-
 KEPT_UNITS = 64
 KEPT_S = 10.0
 
@@ -20,11 +18,12 @@ class Plans:
         self._outgrown_at = 0
         self._made_at = 0.0
 
-    def keep(self, cursor: extensions.cursor, units: int) -> None:
-        """Before a batch of so many units: let go of plans that may no longer fit."""
+    def outgrown(self, units: int) -> bool:
+        """Before a batch of so many units: the plans may no longer fit, and are to be discarded."""
         now = time.monotonic()
-        if self._written >= self._outgrown_at or self._made_at < now - KEPT_S:
-            cursor.execute("DISCARD PLANS")
+        outgrown = self._written >= self._outgrown_at or self._made_at < now - KEPT_S
+        if outgrown:
             self._made_at = now
             self._outgrown_at = self._written + max(KEPT_UNITS, self._written // 4)
         self._written += units
+        return outgrown

@@ -1,4 +1,4 @@
-"""The writer: one thread, one connection, one queue; whatever waits is written together.
+"""The writer: one task, one connection, one queue; whatever waits is written together.
 
 Outcomes go before intents, first in first out per key, and one unit per key in a batch (an UPDATE … FROM would silently
 drop the second). The queue is bounded for intents; an intent older than its deadline is dropped unwritten, an outcome
@@ -8,19 +8,18 @@ whose marks are on disk, and only then writes the rest again.
 
 import asyncio
 import logging
-import threading
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from psycopg2 import extensions
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg2
 
 from cleartill.adapters.postgres import faults
 from cleartill.adapters.postgres.batch import already_written, write_batch
-from cleartill.adapters.postgres.comments import OfUnit, commented, no_comment
+from cleartill.adapters.postgres.comments import OfUnit, no_comment
+from cleartill.adapters.postgres.link import Link
 from cleartill.adapters.postgres.plans import Plans
 from cleartill.adapters.postgres.statements import PREPARE
 from cleartill.domain.errors import BooksUnavailable, CleartillError
@@ -74,28 +73,29 @@ def _tell(done: _Done) -> None:
 
 
 class Writer:
-    """`record` from the event loop; the thread does the rest. One per process."""
+    """One per process. `connect` opens its connection."""
 
-    def __init__(self, engine: Engine, watch: Watch, comment: OfUnit = no_comment) -> None:
-        self._engine, self._watch, self._comment = engine, watch, comment
+    def __init__(self, connect: Callable[[], Awaitable[Link]], watch: Watch, comment: OfUnit = no_comment) -> None:
+        self._connect, self._watch, self._comment = connect, watch, comment
         self._outcomes: deque[_Waiting] = deque()
         self._intents: deque[_Waiting] = deque()
-        self._ready = threading.Condition()
+        self._ready = asyncio.Event()
         self._closing = False
-        self._connection: Connection | None = None
+        self._link: Link | None = None
         self._backend: tuple[int, str] | None = None
         self._plans = Plans()
-        self._thread = threading.Thread(target=self._run, name="books-writer", daemon=True)
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._task = asyncio.create_task(self._run(), name="books-writer")
 
-    def close(self, timeout_s: float = 10.0) -> None:
+    async def close(self, timeout_s: float = 10.0) -> None:
         """Write what waits, then end."""
-        with self._ready:
-            self._closing = True
-            self._ready.notify()
-        self._thread.join(timeout_s)
+        self._closing = True
+        self._ready.set()
+        if self._task is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._task, timeout_s)
 
     @property
     def waiting(self) -> int:
@@ -111,47 +111,48 @@ class Writer:
             now + PATIENCE_S if unit.deadline is None else unit.deadline,
         )
         unit.stamps["queued_ns"] = time.time_ns()
-        with self._ready:
-            if self._closing or (unit.is_intent and len(self._intents) >= WAITING_MAX):
-                raise BooksUnavailable("The books are busy; nothing was sent")
-            (self._intents if unit.is_intent else self._outcomes).append(waiting)
-            self._ready.notify()
+        if self._closing or (unit.is_intent and len(self._intents) >= WAITING_MAX):
+            raise BooksUnavailable("The books are busy; nothing was sent")
+        (self._intents if unit.is_intent else self._outcomes).append(waiting)
+        self._ready.set()
         return await waiting.future
 
-    # ── the thread ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the task ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _run(self) -> None:
-        while (batch := self._next_batch()) is not None:
-            if not batch:
-                continue
-            try:
-                done = self._write(batch)
-            except Exception as error:  # the thread must outlive anything; its units learn of it
-                log.exception("a batch failed")
-                done = [(waiting, error) for waiting in batch]
-            self._deliver(done)
-            told = {waiting for waiting, _ in done}
-            if left := [waiting for waiting in batch if waiting not in told]:
-                self._requeue(left, progressed=bool(done))
-        self._hang_up()
+    async def _run(self) -> None:
+        try:
+            while (batch := await self._next_batch()) is not None:
+                if not batch:
+                    continue
+                try:
+                    done = await self._write(batch)
+                except Exception as error:  # the task must outlive anything; its units learn of it
+                    log.exception("a batch failed")
+                    done = [(waiting, error) for waiting in batch]
+                _tell(done)
+                told = {waiting for waiting, _ in done}
+                if left := [waiting for waiting in batch if waiting not in told]:
+                    await self._requeue(left, progressed=bool(done))
+        finally:
+            self._hang_up()
 
-    def _next_batch(self) -> list[_Waiting] | None:
+    async def _next_batch(self) -> list[_Waiting] | None:
         """The units to write next; None when closed and empty."""
-        with self._ready:
-            while not (self._outcomes or self._intents):
-                if self._closing:
-                    return None
-                self._ready.wait(1.0)
-            batch: list[_Waiting] = []
-            taken: set[tuple[str, ...]] = set()
-            for queue in (self._outcomes, self._intents):
-                self._take(queue, batch, taken)
+        while not (self._outcomes or self._intents):
+            if self._closing:
+                return None
+            self._ready.clear()
+            await self._ready.wait()
+        batch: list[_Waiting] = []
+        taken: set[tuple[str, ...]] = set()
+        for queue in (self._outcomes, self._intents):
+            self._take(queue, batch, taken)
         now = time.monotonic()
         fresh: list[_Waiting] = []
         late: list[_Waiting] = []
         for waiting in batch:
             (late if self._not_worth_writing(waiting, now) and not waiting.unsure else fresh).append(waiting)
-        self._deliver([(w, BooksUnavailable("The books are too busy; nothing was sent")) for w in late])
+        _tell([(w, BooksUnavailable("The books are too busy; nothing was sent")) for w in late])
         return fresh
 
     @staticmethod
@@ -170,51 +171,45 @@ class Writer:
             taken.update(waiting.keys)
         queue.extendleft(reversed(passed_over))
 
-    def _requeue(self, left: list[_Waiting], *, progressed: bool) -> None:
+    async def _requeue(self, left: list[_Waiting], *, progressed: bool) -> None:
         """Another writer held their rows: once more, in their order, until their patience ends."""
         now = time.monotonic()
         tired = [waiting for waiting in left if waiting.given_up(now)]
-        self._deliver([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
-        with self._ready:
-            for waiting in reversed(left):
-                if not waiting.given_up(now):
-                    (self._intents if waiting.unit.is_intent else self._outcomes).appendleft(waiting)
+        _tell([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
+        for waiting in reversed(left):
+            if not waiting.given_up(now):
+                (self._intents if waiting.unit.is_intent else self._outcomes).appendleft(waiting)
         self._watch.count("books.requeued", len(left))
         if not progressed:
-            time.sleep(_NO_PROGRESS_S)
-
-    def _deliver(self, done: _Done) -> None:
-        """One hop into each event loop for the whole batch; a loop that has ended has nobody left to tell."""
-        by_loop: dict[asyncio.AbstractEventLoop, _Done] = {}
-        for waiting, verdict in done:
-            by_loop.setdefault(waiting.future.get_loop(), []).append((waiting, verdict))
-        for loop, told in by_loop.items():
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_tell, told)
+            await asyncio.sleep(_NO_PROGRESS_S)
 
     # ── writing, and what can go wrong ────────────────────────────────────────────────────────────────────────────
 
-    def _write(self, batch: list[_Waiting]) -> _Done:
+    async def _write(self, batch: list[_Waiting]) -> _Done:
         """Verdicts for the units that got one; the others must come again."""
         done: _Done = []
         rest = batch
         try:
             if any(waiting.unsure for waiting in batch):
-                done = self._recall(batch)
+                done = await self._recall(batch)
                 known = {waiting for waiting, _ in done}
                 rest = [waiting for waiting in batch if waiting not in known]
-            return done + (self._once(rest) if rest else [])
+            return done + (await self._once(rest) if rest else [])
         except Exception as error:  # not PostgreSQL's alone: a unit may hold what JSON cannot
-            return done + self._mend(rest, error)
+            return done + await self._mend(rest, error)
 
-    def _once(self, batch: list[_Waiting]) -> _Done:
+    async def _once(self, batch: list[_Waiting]) -> _Done:
         batch_id, began = new_id("bat"), time.monotonic()
-        verdicts = write_batch(self._cursor(batch[0].unit, len(batch)), [waiting.unit for waiting in batch], batch_id)
+        link = await self._connected()
+        link.comment = self._comment(batch[0].unit)
+        if self._plans.outgrown(len(batch)):
+            await link.run("DISCARD PLANS")
+        verdicts = await write_batch(link, [waiting.unit for waiting in batch], batch_id)
         self._watch.observe("books.commit", (time.monotonic() - began) * 1000)
         self._watch.observe("books.batch.size", len(batch))
         return [(waiting, verdicts[waiting.unit.id]) for waiting in batch if waiting.unit.id in verdicts]
 
-    def _mend(self, batch: list[_Waiting], error: Exception) -> _Done:
+    async def _mend(self, batch: list[_Waiting], error: Exception) -> _Done:
         """Never let one unit fail its neighbours, never guess about a commit."""
         kind = faults.kind_of(error)
         log.warning("a batch of %d met %s: %s", len(batch), kind, faults.describe(error))
@@ -223,11 +218,11 @@ class Writer:
             self._watch.count("books.lost", part="writer")
             for waiting in batch:
                 waiting.unsure |= kind is faults.Kind.UNSURE
-            return self._wait_for_postgres(batch)
-        self._roll_back()
+            return await self._wait_for_postgres(batch)
+        await self._roll_back()
         if kind is faults.Kind.UNAVAILABLE:
             away = BooksUnavailable("The books cannot be written now; nothing was sent")
-            return [(w, away) for w in batch if w.unit.is_intent] + self._wait_for_postgres(
+            return [(w, away) for w in batch if w.unit.is_intent] + await self._wait_for_postgres(
                 [w for w in batch if not w.unit.is_intent]
             )
         if len(batch) == 1:
@@ -236,10 +231,10 @@ class Writer:
             self._watch.count("invariant.breach", name="unit_rejected")
             return [(batch[0], CleartillError(f"The books refused a unit: {faults.describe(error)}"))]
         half = len(batch) // 2
-        return self._write(batch[:half]) + self._write(batch[half:])
+        return await self._write(batch[:half]) + await self._write(batch[half:])
 
-    def _wait_for_postgres(self, batch: list[_Waiting]) -> _Done:
-        time.sleep(0.05)
+    async def _wait_for_postgres(self, batch: list[_Waiting]) -> _Done:
+        await asyncio.sleep(0.05)
         return self._give_up_late(batch)
 
     @staticmethod
@@ -248,10 +243,9 @@ class Writer:
         away = BooksUnavailable("The books cannot be reached now; nothing was sent")
         return [(waiting, away) for waiting in batch if waiting.given_up(now)]
 
-    def _recall(self, batch: list[_Waiting]) -> _Done:
+    async def _recall(self, batch: list[_Waiting]) -> _Done:
         """After a lost acknowledgement: the old session must be dead before "absent" means anything."""
-        connection = self._connected()
-        written = already_written(connection, [waiting.unit for waiting in batch])
+        written = await already_written(await self._connected(), [waiting.unit for waiting in batch])
         done: _Done = [(waiting, Verdict.RECORDED) for waiting in batch if waiting.unit.id in written]
         now = time.monotonic()
         too_late = BooksUnavailable("The books were away for too long; nothing was sent")
@@ -263,38 +257,29 @@ class Writer:
 
     # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _cursor(self, first: Unit, units: int) -> extensions.cursor:
-        """psycopg2's own: SQLAlchemy's results took as long as the batch."""
-        cursor = commented(self._connected(), self._comment(first))
-        self._plans.keep(cursor, units)
-        return cursor
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    async def _connected(self) -> Link:
+        if self._link is None or self._link.closed:
+            link = await self._connect()
             try:
                 if self._backend is not None:
-                    faults.make_sure_it_is_dead(connection, *self._backend)
-                for statement in PREPARE:
-                    connection.exec_driver_sql(statement)
-                self._backend = faults.backend_of(connection)
+                    await faults.make_sure_it_is_dead(link, *self._backend)
+                await link.run("; ".join(PREPARE))
+                self._backend = await faults.backend_of(link)
             except BaseException:
-                connection.invalidate()
-                connection.close()
+                link.close()
                 raise
-            self._connection = connection
-        return self._connection
+            self._link = link
+        return self._link
 
-    def _roll_back(self) -> None:
-        if self._connection is not None:
+    async def _roll_back(self) -> None:
+        if self._link is not None:
             try:
-                self._connection.exec_driver_sql("ROLLBACK")
-            except SQLAlchemyError:
+                await self._link.run("ROLLBACK")
+            except psycopg2.Error:
                 self._hang_up()
 
     def _hang_up(self) -> None:
         """Throw the connection away; `_backend` stays, to be buried by the next one."""
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+        if self._link is not None:
+            self._link.close()
+            self._link = None
