@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
@@ -10,10 +11,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from cleartill.adapters.postgres.transfers import PostgresTransfers
+from cleartill.adapters.postgres.transfers import TRIES_TOLD, PostgresTransfers
 from cleartill.domain.errors import BooksUnavailable, InsufficientFunds
 from cleartill.domain.outcome import Accepted, Approved, Declined, Found
-from cleartill.ports import Till, Turn
+from cleartill.ports import Fate, Hop, Till, Turn
 from cleartill.usecases.execute_transfer import execute_transfer
 from fakes import World
 from fakes.transfers_desk import DEPOSIT, ORIGIN, WITHDRAWAL, TransferDesk
@@ -210,6 +211,37 @@ async def test_a_transfers_timeline(desk: TransferDesk) -> None:
     await desk.hear(made, YES)
     steps = await desk.till.reads.timeline(made.merchant_id, made.id)
     assert [step.name for step in steps] == ["deposit.created", "deposit.succeeded"]
+
+
+async def tried(desk: TransferDesk, hops: list[Hop]) -> None:
+    """By a worker, to no effect."""
+    (leased,) = await desk.till.transfers.due(desk.owner, 1, 30.0)
+    leased.transfer.fault("timeout", desk.till.clock.now())
+    turn = Turn(leased.transfer, leased.transfer.version, ORIGIN, lease=leased.lease, again_in_s=0.0, hops=hops)
+    assert await desk.till.transfers.record(turn) is Fate.RECORDED
+
+
+async def test_a_try_that_led_to_nothing_is_in_the_timeline(desk: TransferDesk) -> None:
+    made = await desk.make(DEPOSIT)
+    began = time.time_ns()
+    asked = Hop("provider.call", began, began + 2_000_000, "timeout", {"provider": "bank", "code": None})
+    await tried(desk, [asked])
+    await tried(desk, [])
+    steps = await desk.till.reads.timeline(made.merchant_id, made.id)
+    told = next(step for step in steps if step.name == "provider.call")
+    assert (told.outcome, told.duration_ms, told.details) == ("timeout", 2.0, {"provider": "bank", "code": None})
+    assert abs(told.at.timestamp() * 1e9 - began) < 1e6
+    assert [step.name for step in steps if step is not told] == ["deposit.created"]
+
+
+async def test_of_thousands_of_tries_some_are_kept(desk: TransferDesk, database_url: str) -> None:
+    await desk.make(DEPOSIT)
+    now = time.time_ns()
+    rows(database_url, "UPDATE transfers SET version = %s", TRIES_TOLD - 1)
+    for _ in range(3):
+        rows(database_url, "UPDATE transfers SET faults = 0")
+        await tried(desk, [Hop("provider.call", now, now, "timeout", {})])
+    assert rows(database_url, "SELECT version FROM transfer_tries") == [(TRIES_TOLD,)]
 
 
 # ── commits whose acknowledgement was lost ────────────────────────────────────────────────────────────────────────────

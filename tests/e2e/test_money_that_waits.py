@@ -58,9 +58,14 @@ def call_back(service: Service, secret: str, **said: Any) -> httpx.Response:
 
 
 def test_a_deposit_a_withdrawal_and_a_worker_killed_in_mid_transfer(service: Service, client: httpx.Client) -> None:
+    service.control(transfer_delay_s=[1, 1])
     deposit = ask(client, "deposits", "100.00", "d1")
     eventually(lambda: status(client, "deposits", deposit["id"]) == "succeeded")
     assert client.get(BALANCE).json()["balances"][0]["amount_minor"] == 10_000
+    story = client.get(f"/api/v1/transfers/{deposit['id']}/timeline").json()["steps"]
+    calls = [step["details"]["operation"] for step in story if step["name"] == "provider.call"]
+    assert calls == ["transfer"], "the bank took the order, and then called back"
+    service.control(transfer_delay_s=[0, 0])
 
     service.control(delay_ms=4_000)
     withdrawal = ask(client, "withdrawals", "30.00", "w1")

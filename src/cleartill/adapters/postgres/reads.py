@@ -1,6 +1,6 @@
 """The Reads port: what is shown, straight from the rows."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
@@ -95,7 +95,12 @@ class PostgresReads:
                 raise NotFound
             steps = [step for row in facts for step in _of_fact(row, self._topic)]
             steps += [step for row in tried for step in _of_attempt(row)]
-            told = connection.execute(_tries_to_tell(merchant_id, payment_id)).all() if facts else []
+            fruitless = tables.transfer_tries.c
+            hops = select(fruitless.hops).where(
+                fruitless.merchant_id == merchant_id, fruitless.transfer_id == payment_id
+            )
+            steps += [_of_hop(hop) for row in connection.execute(hops) for hop in row.hops]
+            told = connection.execute(_tries_to_tell(merchant_id, payment_id)).all()
             steps += [_of_try(row) for row in told]
             return sorted(steps, key=lambda step: step.at)
 
@@ -146,16 +151,7 @@ def _of_try(row: Any) -> Step:
 
 def _of_fact(row: Any, topic: str) -> list[Step]:
     """The hops that led to the fact, the fact as it was committed, and its way to Kafka."""
-    steps = [
-        Step(
-            at=datetime.fromtimestamp(hop["start_ns"] / 1e9, row.at.tzinfo),
-            name=hop["name"],
-            outcome=hop["outcome"],
-            duration_ms=hop["ms"],
-            details=hop["tags"],
-        )
-        for hop in row.hops or ()
-    ]
+    steps = [_of_hop(hop) for hop in row.hops or ()]
     committed = {"seq": row.seq, "event_id": row.details.get("event_id"), "trace_id": row.trace_id, "actor": row.actor}
     committed.update({name: row.details[name] for name in _TOLD if row.details.get(name) is not None})
     if row.request_id:
@@ -166,6 +162,11 @@ def _of_fact(row: Any, topic: str) -> list[Step]:
         where.update({"topic": topic} if topic else {}, partition=row.kafka_partition, offset=row.kafka_offset)
         steps.append(Step(at=row.published_at, name=f"{row.event} → kafka", outcome="published", details=where))
     return steps
+
+
+def _of_hop(hop: dict[str, Any]) -> Step:
+    at = datetime.fromtimestamp(hop["start_ns"] / 1e9, UTC)
+    return Step(at=at, name=hop["name"], outcome=hop["outcome"], duration_ms=hop["ms"], details=hop["tags"])
 
 
 def _of_attempt(row: Any) -> list[Step]:

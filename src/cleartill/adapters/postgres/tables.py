@@ -18,6 +18,7 @@ from cleartill.adapters.postgres.schema import metadata as metadata
 from cleartill.adapters.postgres.schema import table as _table
 from cleartill.adapters.postgres.session_tables import sessions as sessions
 from cleartill.adapters.postgres.transfer_tables import balances as balances
+from cleartill.adapters.postgres.transfer_tables import transfer_tries as transfer_tries
 from cleartill.adapters.postgres.transfer_tables import transfers as transfers
 
 merchants = _table("merchants", id=Text, name=Text, email=Text, settings=JSONB, created_at=_TIME, seq=Integer)

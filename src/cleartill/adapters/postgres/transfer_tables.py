@@ -40,3 +40,5 @@ transfers = table(
     created_at=TIME,
     updated_at=TIME,
 )
+
+transfer_tries = table("transfer_tries", merchant_id=Text, transfer_id=Text, version=Integer, hops=JSONB)

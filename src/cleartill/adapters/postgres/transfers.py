@@ -12,6 +12,7 @@ from cleartill.adapters.postgres import tables
 from cleartill.adapters.postgres.engine import ConnectionPool
 from cleartill.adapters.postgres.facts import write_facts
 from cleartill.adapters.postgres.ledger import covered
+from cleartill.adapters.postgres.rows import hop_row
 from cleartill.adapters.postgres.transfer_lists import dead_ones, page_of
 from cleartill.adapters.postgres.transfer_rows import changed_transfer, new_transfer, transfer_from
 from cleartill.domain.errors import InsufficientFunds, NotFound
@@ -33,6 +34,9 @@ from cleartill.ports import (
 _PATIENCE = text("SET LOCAL lock_timeout = 1000")
 """Milliseconds, four times as many as usual. Callbacks, a worker and an operator may want one transfer at once; each
 process may have one withdrawal of a merchant in the queue for its balance; and a roll-up is a long turn."""
+
+TRIES_TOLD = 100
+"""Versions of a transfer in which its tries are kept: one that the bank has had for days is asked about each minute."""
 
 _DUE = text("""
 WITH due AS MATERIALIZED (
@@ -124,6 +128,8 @@ def _record(connection: Connection, turn: Turn) -> Fate:
     else:
         connection.execute(insert(tables.transfers).values(**new_transfer(turn), **_schedule(turn)))
     write_facts(connection, turn.facts, turn.origin, turn.hops)
+    if turn.hops and not turn.facts and not turn.goes_on:
+        _note_try(connection, turn)
     _write_journals(connection, turn)
     if turn.answer is not None and turn.transfer.claim is not None:
         _keep_answer(connection, turn.transfer.claim, turn.transfer.id, turn.answer)
@@ -195,6 +201,14 @@ def _schedule(turn: Turn) -> dict[str, Any]:
         return {}
     next_at = null() if turn.again_in_s is None else func.now() + func.make_interval(0, 0, 0, 0, 0, 0, turn.again_in_s)
     return {"next_at": next_at, "lease_owner": None, "lease_until": None}
+
+
+def _note_try(connection: Connection, turn: Turn) -> None:
+    """One that led to no fact, for the timeline."""
+    transfer, hops = turn.transfer, [hop_row(hop) for hop in turn.hops]
+    if transfer.version <= TRIES_TOLD:
+        made = {"transfer_id": transfer.id, "merchant_id": transfer.merchant_id, "version": transfer.version}
+        connection.execute(insert(tables.transfer_tries).values(**made, hops=hops))
 
 
 def _write_journals(connection: Connection, turn: Turn) -> None:
