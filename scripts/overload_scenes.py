@@ -35,6 +35,7 @@ class Capacity:
     """Of this machine, with load, bank and stores on it."""
 
     per_s: float = 0.0
+    in_flight: int = IN_FLIGHT
     p50_s: float = 0.0
     p99_s: float = 0.0
 
@@ -83,7 +84,7 @@ def capacity(stage: Stage) -> list[Figure]:
         per_s, took = told.answered_per_s(told.began, told.began + seconds), told.took(201)
         p50_s, p99_s = percentile(took, 0.5), percentile(took, 0.99)
         if per_s > found.per_s:
-            found.per_s, found.p50_s, found.p99_s = per_s, p50_s, p99_s
+            found.per_s, found.in_flight, found.p50_s, found.p99_s = per_s, in_flight, p50_s, p99_s
         shown = f"{per_s:,.0f}/s, p50 {ms(p50_s)}, p99 {ms(p99_s)}"
         figures += [Figure(f"{in_flight} in flight", "", shown, None), *manners(told)]
         figures += agreed(stage.ground, stage.book, told)
@@ -105,7 +106,7 @@ def _too_much(stage: Stage, times: float, share: float) -> list[Figure]:
     with Eye(stage.ground) as eye:
         told = stage.run("much", seconds, rate=times * found.per_s)
         over = told.began + seconds
-    then = stage.run("after", min(seconds, BACK_WITHIN_S), in_flight=IN_FLIGHT)
+    then = stage.run("after", min(seconds, BACK_WITHIN_S), in_flight=found.in_flight)
     good = told.answered_per_s(told.began, told.began + seconds)
     steady, whole = (percentile(told.took(201, since=since), 0.99) for since in (told.began + ONSET_S, told.began))
     refusals, live = percentile(told.took(503), 0.99), percentile((took for _, took, _ in eye.live), 0.99)

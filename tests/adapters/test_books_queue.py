@@ -135,6 +135,18 @@ async def test_an_outcome_nobody_waits_for_is_written(idle: Room, room: Room, da
     assert rows(database_url, "SELECT status FROM transactions") == [("captured",)]
 
 
+async def test_a_batch_does_not_go_on_all_in_one_turn_of_the_loop(idle: Room) -> None:
+    """Or a health check would wait for a hundred callers."""
+    tasks = await queued(idle, *(intent() for _ in range(100)))
+    idle.writer.start()
+    done, told = 0, list[int]()
+    while done < len(tasks):
+        await asyncio.sleep(0)
+        told.append(sum(task.done() for task in tasks) - done)
+        done += told[-1]
+    assert max(told) <= writer_module.TOLD_A_TURN
+
+
 async def test_closing_writes_what_waits_and_takes_no_more(idle: Room, database_url: str) -> None:
     tasks = await queued(idle, *(intent() for _ in range(200)))
     idle.writer.start()

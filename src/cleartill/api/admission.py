@@ -5,8 +5,9 @@ so whoever sends or reads slowly takes nobody's place. Little's law says how lon
 there are in hand, by as many as are answered a second. As many are let in as are answered in TARGET_S.
 
 Decisions.
-- FEW are always let in, and MOST until a queue has stayed for STANDS_S: a burst, or a database that stops for a second,
-  costs a moment's waiting and no refusal.
+- FEW are always let in, and MOST until a queue has stayed for STANDS_S: a burst, or a database that stops for a quarter
+  of a second, costs a moment's waiting and no refusal. (MOST was 256: until the queue had stayed, whoever was refused,
+  and health checks, waited half a second for the loop to come round.)
 - A slow database is no reason to ask less of it at once, since whatever waits is written together; but beyond TARGET_S
   it is taken for one, down to FEW. Nor is a slow bank: who waits for it is counted by its bulkhead, not here.
 - Refused is who comes last, before his body is read: never one who was let in, whose intent may be committed by then.
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from cleartill.domain.errors import Unavailable
 from cleartill.ports import NoWatch, Watch
 
-FEW, MOST = 64, 256
+FEW, MOST = 64, 128
 TARGET_S = 0.1
 LOOK_S = 0.25
 """How long it is counted before the counts are looked at."""

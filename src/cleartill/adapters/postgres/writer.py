@@ -31,6 +31,7 @@ WAITING_MAX = 2048
 PATIENCE_S = 5.0
 """How long an outcome waits for a PostgreSQL that is away; then its caller hears 202 and the resolver finishes."""
 SCAN_MAX = 4 * BATCH_MAX
+TOLD_A_TURN = 16
 _NO_PROGRESS_S = 0.002
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Writer:
         self._connect, self._watch, self._comment = connect, watch, comment
         self._outcomes: deque[_Waiting] = deque()
         self._intents: deque[_Waiting] = deque()
+        self._verdicts: deque[tuple[_Waiting, Verdict | Exception]] = deque()
         self._ready = asyncio.Event()
         self._closing = False
         self._link: Link | None = None
@@ -129,12 +131,24 @@ class Writer:
                 except Exception as error:  # the task must outlive anything; its units learn of it
                     log.exception("a batch failed")
                     done = [(waiting, error) for waiting in batch]
-                _tell(done)
+                self._deliver(done)
                 told = {waiting for waiting, _ in done}
                 if left := [waiting for waiting in batch if waiting not in told]:
                     await self._requeue(left, progressed=bool(done))
         finally:
             self._hang_up()
+
+    def _deliver(self, done: _Done) -> None:
+        """A few at each turn of the loop: told all at once, a hundred callers would go on in one turn, and whoever else
+        is there, a health check or one who is to be refused, would wait for all of them."""
+        if not self._verdicts:
+            asyncio.get_running_loop().call_soon(self._tell_some)
+        self._verdicts.extend(done)
+
+    def _tell_some(self) -> None:
+        _tell([self._verdicts.popleft() for _ in range(min(TOLD_A_TURN, len(self._verdicts)))])
+        if self._verdicts:
+            asyncio.get_running_loop().call_soon(self._tell_some)
 
     async def _next_batch(self) -> list[_Waiting] | None:
         """The units to write next; None when closed and empty."""
