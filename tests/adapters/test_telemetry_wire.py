@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from cleartill.telemetry.datadog.datagrams import Sample, parse
 from cleartill.telemetry.metrics import Metrics, StatsdSink
 
 T = TypeVar("T")
@@ -155,6 +156,29 @@ def test_packets_reach_the_agent_with_the_unified_tags() -> None:
         f"cleartill.breaker.state:2|g|#provider:bank,{unified}",
         f"cleartill.provider.latency:12.346|d|#provider:bank,operation:authorize,outcome:approved,{unified}",
     }
+
+
+def test_every_value_of_a_distribution_arrives_many_to_a_line() -> None:
+    """And no datagram is longer than a network carries in one piece, whatever the values and tags."""
+    asked = dict.fromkeys(("provider", "operation"), "x" * 100)
+    with at_a_free_port(udp) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        sink = StatsdSink(
+            host="127.0.0.1", port=server.getsockname()[1], service="cleartill", env="test", version="1.2.3"
+        )
+        metrics = Metrics(sink, strict=True)
+        for number in range(500):
+            metrics.observe("provider.latency", 123_456.789 + number, outcome="approved", **asked)
+        sink.close()
+        lines: list[Sample] = []
+        while sum(len(line.values) for line in lines) < 500:
+            datagram = server.recv(65_535)
+            assert len(datagram) <= 1432
+            lines += parse(datagram)
+    assert len(lines) == 8
+    assert [value for line in lines for value in line.values] == [
+        round(123_456.789 + number, 3) for number in range(500)
+    ]
 
 
 def test_an_agent_that_is_away_harms_nobody() -> None:

@@ -1,11 +1,14 @@
 """Metrics to DogStatsD, over UDP, by Datadog's own client. Implements `ports.Watch`; null unless switched on.
 
-Counts and gauges are summed up in the process and sent every FLUSH_S seconds, every value of a distribution is sent,
-many to a datagram. A thread of its own sends, from a bounded queue: no request ever waits for a socket or a resolver,
-and when the agent is away packets are dropped.
+Counts and gauges are summed up in the process and sent every FLUSH_S seconds. Of a distribution every value is sent,
+many to a line (DogStatsD protocol 1.1): a line for each took a tenth of an API process, half of it to wake the sender.
+Threads of their own send, from bounded queues: no request ever waits for a socket or a resolver, and when the agent is
+away packets are dropped.
 """
 
 import logging
+import threading
+from collections import defaultdict, deque
 from typing import Any, Protocol
 
 from cleartill.telemetry.catalog import NAMESPACE, Kind, Undeclared, check_metric
@@ -14,6 +17,10 @@ from cleartill.telemetry.minutes import MinuteRecorder
 
 FLUSH_S = 1.0
 QUEUED_PACKETS = 1000
+QUEUED_VALUES = 200_000
+"""Of distributions, until the next flush; the oldest go first."""
+VALUES_A_LINE = 64
+"""With name and tags they fit into a datagram of 1,432 bytes."""
 MAX_SERIES = 10_000
 """Names with their tags that are remembered; beyond, all are checked anew."""
 
@@ -120,8 +127,32 @@ class StatsdSink:
         self._client.constant_tags = [f"service:{service}", f"env:{env}", f"version:{version}"]
         self.increment = self._client.increment
         self.gauge = self._client.gauge
-        self.distribution = self._client.distribution
+        self._values: deque[tuple[str, tuple[str, ...], float]] = deque(maxlen=QUEUED_VALUES)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._pack_until_over, name="distributions", daemon=True)
+        self._thread.start()
+
+    def distribution(self, metric: str, value: float, tags: list[str] | None = None) -> None:
+        self._values.append((metric, tuple(tags or ()), value))
+
+    def _pack_until_over(self) -> None:
+        while not self._over.wait(FLUSH_S):
+            self._pack()
+
+    def _pack(self) -> None:
+        """Hand all that waits to the client, a series' values together."""
+        series = defaultdict[tuple[str, tuple[str, ...]], list[str]](list)
+        for _ in range(len(self._values)):
+            metric, tags, value = self._values.popleft()
+            series[metric, tags].append(str(value))
+        for (metric, tags), values in series.items():
+            for first in range(0, len(values), VALUES_A_LINE):
+                packed: Any = ":".join(values[first : first + VALUES_A_LINE])
+                self._client.distribution(metric, packed, list(tags))
 
     def close(self) -> None:
         """Send what is there, within a second or so, and end the threads."""
+        self._over.set()
+        self._thread.join()
+        self._pack()
         self._client.stop()
