@@ -4,10 +4,11 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
-from cleartill.api import admission
+from cleartill.api import admission, health
 from cleartill.api.accepting import Loop
 from cleartill.api.app import create_app
 from cleartill.domain.merchant import DEMO_API_KEY
@@ -94,6 +95,32 @@ async def test_one_too_many_is_refused_and_may_ask_again_on_the_same_connection(
     assert {(await one.answer()).status for one in let_in} == {201}
     caller.send(CHARGED)
     assert (await caller.answer()).status == 201
+
+
+async def test_in_a_crowd_whoever_asks_whether_we_live_is_answered_at_the_door(
+    server: Server, bank_says: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the very words that the application has for it, which hears of the one in the quiet only."""
+    heard, answer = list[Any](), health.JSONResponse
+    monkeypatch.setattr(health, "JSONResponse", lambda body: heard.append(body) or answer(body))
+    asker = await server.caller()
+    asker.send(LIVE)
+    in_the_quiet = await asker.answer()
+    await full(server)
+    asker.send(CHARGED)
+    assert (await asker.answer()).problem() == (503, "overloaded")
+    asker.send(LIVE.replace(b"\r\n\r\n", b"\r\nX-Request-ID: mine\r\nContent-Length: 3\r\n\r\nabc"))
+    in_the_crowd = await asker.answer()
+    assert (in_the_crowd.status, in_the_crowd.body) == (in_the_quiet.status, in_the_quiet.body)
+    assert in_the_crowd.status == 200
+    assert in_the_crowd.headers["x-request-id"] == "mine"
+    ids = {"x-request-id": "", "date": "", "server": ""}
+    assert in_the_crowd.headers | ids == in_the_quiet.headers | ids
+    asker.send(LIVE.replace(b"GET", b"POST"))
+    assert (await asker.answer()).status == 405
+    asker.send(LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert (await asker.answer()).headers["connection"] == "close"
+    assert len(heard) == 1
 
 
 async def test_refused_at_the_head_the_body_is_read_over(server: Server, bank_says: asyncio.Event) -> None:

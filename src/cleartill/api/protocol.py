@@ -7,6 +7,8 @@ looks for requests that are late; a timer for each request would cost 4 µs, thi
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from secrets import token_hex
 from time import monotonic
 from typing import Any
@@ -19,7 +21,7 @@ from cleartill.api.admission import COUNTED, LET_IN, TELL_S, UNCOUNTED, Admissio
 from cleartill.api.arrival import ADMISSION, MAX_HEADER_BYTES, REFUSAL, headers_of_all
 from cleartill.api.body import MAX_BODY_BYTES
 from cleartill.api.errors import BodyTooLarge, HeadersTooLarge, MalformedRequest, RequestTooSlow, problem
-from cleartill.api.shedding import refusal as refusal_at_the_door
+from cleartill.api.shedding import LIVE, alive, refusal
 from cleartill.domain.errors import CleartillError
 from cleartill.domain.ids import new_id
 from cleartill.ports import Visit
@@ -57,7 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _leaving = False
     """The server is ending: the next answer is the last."""
     _shedding = False
-    """The request that is coming in was refused at its head: what comes of it is not read."""
+    """The request that is coming in was answered at its head: what comes of it is not read."""
     _admission: Admission | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -88,6 +90,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._admission is not None:
             behind_another = self._unanswered > 0  # and is to be refused only after it: by `arrival`
+            asks_for_life = self.url == LIVE and self.parser.get_method() == b"GET"
+            if self._admission.untold and asks_for_life and not behind_another:
+                self._answer_at_the_door(alive)  # in this crowd, the way through the application is a tenth of a second
+                return
             uncounted = behind_another or not self._admission.minds(self.url.decode("ascii", "replace"))
             if not uncounted and not self._admission.admits(monotonic()):
                 self._shed(self._admission)
@@ -171,14 +177,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._say(refusal)
 
     def _shed(self, admission: Admission) -> None:
-        """Refuse the request whose head has come; the rest of it is read over, and the connection kept."""
         if not admission.untold:
             self.loop.call_later(TELL_S, admission.tell)
         admission.untold += 1
+        self._answer_at_the_door(partial(refusal, self.url, admission.retry_after_s))
+
+    def _answer_at_the_door(self, answer: Callable[..., bytes]) -> None:
+        """Answer the request whose head has come; the rest of it is read over, and the connection kept."""
         self._shedding = self._in_body = True
         last = self._leaving or not self.parser.should_keep_alive()
-        sent_id = dict(self.headers).get(b"x-request-id")
-        self.transport.write(refusal_at_the_door(self.url, sent_id, admission.retry_after_s, last=last))
+        self.transport.write(answer(dict(self.headers).get(b"x-request-id"), last=last))
         if last:
             self.transport.close()
 
