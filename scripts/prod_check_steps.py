@@ -85,7 +85,7 @@ def _run(
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env=settings,
+            env=settings if settings is not None else _without_makes_own(),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -101,6 +101,11 @@ def _run(
     finally:
         if process.poll() is None:
             _end(process)
+
+
+def _without_makes_own() -> dict[str, str]:
+    """This environment, without what a make that called us hands on to every make below: its ARGS were meant for us."""
+    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "ARGS")}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,7 @@
 """`make prod-check`: what each ending means, what is asked, and which settings are judged."""
 
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,20 @@ def python(*programs: str, **more: Any) -> Check:
 def test_an_ending_is_what_it_means(programs: list[str], unknown: int | None, result: Result, tmp_path: Path) -> None:
     assert python(*programs, unknown=unknown).run(tmp_path / "log").result is result
     assert (tmp_path / "log").read_text().count("$ ") == len(programs)
+
+
+def test_arguments_for_us_are_none_for_the_makes_that_we_call(tmp_path: Path) -> None:
+    """As with `make prod-check ARGS="--env-file …"`, whose checks call `make test`."""
+    inner, log, program = tmp_path / "inner.mk", tmp_path / "log", tmp_path / "checks.py"
+    inner.write_text("all:\n\t@echo [$(ARGS)]\n")
+    program.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
+        "from prod_check_steps import Check, Path\n"
+        f"Check('any', 'anything', (('make', '-f', {str(inner)!r}),)).run(Path({str(log)!r}))\n"
+    )
+    (tmp_path / "outer.mk").write_text(f"all:\n\t@{sys.executable} {program}\n")
+    subprocess.run(["make", "-f", tmp_path / "outer.mk", "ARGS=--env-file x"], check=True, timeout=30)
+    assert "[]" in log.read_text().splitlines()
 
 
 def test_what_is_not_there_or_does_not_end_has_failed(tmp_path: Path) -> None:
