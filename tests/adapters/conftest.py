@@ -47,3 +47,9 @@ def topic(mock: MockKafka) -> str:
     name = f"topic-{uuid4().hex}"
     mock.create(name)
     return name
+
+
+@pytest.fixture(params=[100, pytest.param(1_000, marks=pytest.mark.drill)])
+def races(request: pytest.FixtureRequest) -> int:
+    """How often a race is run: the thousand takes half a minute."""
+    return int(request.param)

@@ -19,7 +19,7 @@ from fakes.steps import ORIGIN, Steps, body, card
 from real import rows
 from real.agreement import assert_they_agree
 
-RACES, REPEATS, AT_ONCE = 1_000, 200, 50
+REPEATS, AT_ONCE = 200, 50
 PATIENCE_S = (0, 0.02, 0.05, 0.1, 0.2, None)
 """How long the provider's answer waits for its callback to be heard; None: until it was."""
 
@@ -27,7 +27,7 @@ Ends = list[Answer | BaseException]
 Race = Callable[[Steps, Steps], Awaitable[Ends]]
 
 
-async def run(race: Race, till: Till, other: Till, races: int = RACES) -> Counter[tuple[str, ...]]:
+async def run(race: Race, till: Till, other: Till, races: int) -> Counter[tuple[str, ...]]:
     """The race again and again, the processes changing places; how often each set of ends came about."""
     ends: Counter[tuple[str, ...]] = Counter()
     for first in range(0, races, AT_ONCE):
@@ -54,12 +54,12 @@ def statuses(url: str) -> dict[str, int]:
     return dict(rows(url, "SELECT status, count(*) FROM transactions GROUP BY status"))
 
 
-async def test_capture_against_void(till: Till, other: Till, world: World, database_url: str) -> None:
+async def test_capture_against_void(till: Till, other: Till, world: World, database_url: str, races: int) -> None:
     async def race(one: Steps, two: Steps) -> Ends:
         held = await one.charge(scope=CREATE, capture_method="manual")
         return await at_once(one.capture(held), two.void(held))
 
-    ends = await run(race, till, other)
+    ends = await run(race, till, other, races)
 
     assert set(ends) == {("captured", "ForbiddenStep"), ("ForbiddenStep", "voided")}
     assert statuses(database_url) == {
@@ -69,7 +69,7 @@ async def test_capture_against_void(till: Till, other: Till, world: World, datab
     assert_they_agree(database_url, world.bank)
 
 
-async def test_refund_against_refund(till: Till, other: Till, world: World, database_url: str) -> None:
+async def test_refund_against_refund(till: Till, other: Till, world: World, database_url: str, races: int) -> None:
     """Of two refunds that do not fit together one succeeds; then the rest is given back by two that do."""
 
     async def race(one: Steps, two: Steps) -> Ends:
@@ -77,20 +77,20 @@ async def test_refund_against_refund(till: Till, other: Till, world: World, data
         ends = await at_once(one.refund(paid, "60.00"), two.refund(paid, "60.00"))
         return ends + await at_once(one.refund(paid, "20.00"), two.refund(paid, "20.00"))
 
-    ends = await run(race, till, other)
+    ends = await run(race, till, other, races)
 
     rest = ("succeeded", "succeeded")
     assert set(ends) <= {("succeeded", "ExceedsLeft", *rest), ("ExceedsLeft", "succeeded", *rest)}
-    assert statuses(database_url) == {"refunded": RACES}
+    assert statuses(database_url) == {"refunded": races}
     assert_they_agree(database_url, world.bank)
 
 
-async def test_confirm_against_fail(till: Till, other: Till, world: World, database_url: str) -> None:
+async def test_confirm_against_fail(till: Till, other: Till, world: World, database_url: str, races: int) -> None:
     async def race(one: Steps, two: Steps) -> Ends:
         made = await one.create()
         return await at_once(one.confirm(made, card()), two.fail(made))
 
-    ends = await run(race, till, other)
+    ends = await run(race, till, other, races)
 
     assert set(ends) == {("captured", "ForbiddenStep"), ("ForbiddenStep", "failed")}
     captured, failed = ends["captured", "ForbiddenStep"], ends["ForbiddenStep", "failed"]
@@ -99,7 +99,7 @@ async def test_confirm_against_fail(till: Till, other: Till, world: World, datab
     assert_they_agree(database_url, world.bank)
 
 
-async def test_callback_against_request(till: Till, other: Till, world: World, database_url: str) -> None:
+async def test_callback_against_request(till: Till, other: Till, world: World, database_url: str, races: int) -> None:
     """The provider calls the other process, twice, and answers this one before, meanwhile or after."""
     mock = world.providers["mock"]
     answer: Callable[[Authorization], Awaitable[Outcome]] = mock.authorize
@@ -119,14 +119,14 @@ async def test_callback_against_request(till: Till, other: Till, world: World, d
     async def race(one: Steps, _two: Steps) -> Ends:
         return await at_once(one.charge(provider="mock"))
 
-    ends = await run(race, till, till)
+    ends = await run(race, till, till, races)
     await asyncio.gather(*heard)
 
-    assert dict(ends) == {("captured",): RACES}
-    assert statuses(database_url) == {"captured": RACES}
+    assert dict(ends) == {("captured",): races}
+    assert statuses(database_url) == {"captured": races}
     by_callback = rows(database_url, "SELECT transaction_id FROM idempotency_keys WHERE scope = 'callback:mock'")
     assert len(by_callback) == len(set(by_callback)), "both of its words counted"
-    assert 0 < len(by_callback) < RACES, "one of them was always faster: that is no race"
+    assert 0 < len(by_callback) < races, "one of them was always faster: that is no race"
     assert_they_agree(database_url, mock)
 
 

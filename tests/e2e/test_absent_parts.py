@@ -16,6 +16,7 @@ from cleartill.embedded.valkey import EmbeddedValkey
 from e2e.conftest import running
 from service import charge_body, eventually
 
+pytestmark = pytest.mark.drill
 HEADERS = {"Authorization": f"Bearer {DEMO_API_KEY}"}
 
 

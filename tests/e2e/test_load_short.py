@@ -10,6 +10,7 @@ import pytest
 from cleartill.embedded.scratch import free_port
 from service import Service
 
+pytestmark = pytest.mark.drill
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "load_test"
 
 
