@@ -82,7 +82,7 @@ test-unit: $(INSTALLED) ## The tests without I/O
 	@$(PYTEST) $(UNIT) $(ARGS)
 test-integration: $(INSTALLED) ## The tests on real parts, drills included
 	@$(PYTEST) $(INTEGRATION) $(ARGS)
-test-drills: $(INSTALLED) ## Chaos, overload, fuzzing, the canary in every sink, keys and backups, in short runs
+test-drills: $(INSTALLED) ## Chaos, overload, fuzzing, a thousand races, the canary in every sink, keys, backups: short runs
 	@$(PYTEST) -m drill $(ARGS)
 test-api: $(INSTALLED) ## The README's calls against whatever stack is up
 	@$(BIN)/python scripts/smoke $(ARGS)

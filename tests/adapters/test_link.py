@@ -111,7 +111,8 @@ async def test_a_server_that_keeps_silent_has_gone(database_url: str, monkeypatc
     with Proxy(database_url) as proxy:
         link = await open_link(proxy.url, name=NAME)
         proxy.play(Prank.STALL)
-        error = await lost(link, "COMMIT")
+        async with asyncio.timeout(2):
+            error = await lost(link, "COMMIT")
         assert "no answer in time" in str(error)
         assert link.closed
 

@@ -1,9 +1,9 @@
 """Connections that do not wait for a frozen server for ever.
 
 TCP cannot tell that a server which keeps its connections open is frozen, and libpq would wait. psycopg2's own way to
-bound that, a wait callback, takes the GIL several times for each statement, each time from an event loop that is busy:
-batches took twice as long at half load. So a statement waits in libpq, without the GIL, and one thread cuts off the
-connection whose server has not answered in time; libpq then reports it as lost.
+bound that, a wait callback, takes the GIL several times for each statement, each time from an event loop that is busy.
+So a statement of the pool waits in libpq, without the GIL, and one thread cuts off the connection whose server has not
+answered in time; libpq then reports it as lost. (`link`, which waits on the loop, has a timer there.)
 """
 
 import os
