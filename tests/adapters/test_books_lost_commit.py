@@ -151,6 +151,19 @@ async def test_an_intent_whose_time_passed_meanwhile_is_not_written_after_all(
     assert rows(database_url, "SELECT 1 FROM transactions WHERE amount_minor = 77") == []
 
 
+async def test_an_intent_that_was_given_up_is_not_written_by_its_old_session(
+    room: Room, proxy: Proxy, database_url: str
+) -> None:
+    """Its caller heard that nothing was sent; the resolver would find the attempt, and send it."""
+    proxy.play(Prank.HOLD)
+    with pytest.raises(BooksUnavailable):
+        await room.books.record(intent(payment(78), within_s=0.02))
+
+    await asyncio.to_thread(proxy.deliver)
+
+    assert rows(database_url, "SELECT 1 FROM transactions WHERE amount_minor = 78") == []
+
+
 async def test_a_session_killed_while_idle_costs_nothing(room: Room, database_url: str) -> None:
     for _ in range(5):
         unit = intent()
