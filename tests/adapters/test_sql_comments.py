@@ -75,7 +75,7 @@ async def test_a_batch_says_whose_first_unit_it_writes(talk: Talk, mode: str) ->
     unit.stamps["span_id"] = int(SPAN, 16)
     assert await talk.writer.record(unit) is Verdict.RECORDED
     ((heard,),) = rows(talk.url, LAST, "commented writer")
-    assert heard.startswith(said_by(mode, talk.url, TRACE, SPAN, "01") + "BEGIN; EXECUTE write_")
+    assert heard.startswith(said_by(mode, talk.url, TRACE, SPAN, "01") + "BEGIN; EXECUTE write_batch (")
     assert ("in_sql" in unit.stamps) is (mode == "full")
 
 

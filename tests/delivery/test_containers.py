@@ -131,7 +131,8 @@ def test_the_agent_finds_its_checks_by_labels(name: str) -> None:
         assert variable in SERVICES["datadog"]["environment"], "it is the agent's own environment that is read"
     if name == "postgres":
         assert instance["dbm"] is True
-        assert "shared_preload_libraries=pg_stat_statements" in SERVICES[name]["command"]
+        for setting in ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all"):
+            assert setting in SERVICES[name]["command"]
 
 
 @pytest.mark.parametrize("name", ["api", "worker"])

@@ -3,7 +3,7 @@
 Keys, their order and escaping are those of ddtrace's own `_DBM_Propagator` (sqlcommenter, keys sorted): `service` mode
 says whose statement it is, `full` mode adds the `traceparent` of the span that the statement runs under. The comment
 stands in front, for `pg_stat_activity` shows the beginning of a statement. It is part of the text that is sent, not of
-what is prepared on the server: `/*…*/ EXECUTE write_payments (…)` runs the plan that is there.
+what is prepared on the server: `/*…*/ EXECUTE write_batch (…)` runs the plans that are there.
 
 A batch of the books writes many payments in one statement, which carries the trace of its first unit. Cost: 0.8 µs for
 a comment, three or four in a payment, and 170 bytes on the wire each; a plan is never made for it.

@@ -2,7 +2,8 @@
 
 Group commit: one writer per process takes all units that are waiting (at most 128) and writes them in one transaction
 of fixed phases, one statement per table over a JSON document, in one round trip when all is as hoped; each unit is
-answered separately.
+answered separately. The statements stand in a function of the writer's own session (`pg_temp.write_batch`), so its role
+needs TEMPORARY on the database, which PostgreSQL gives to everybody unless it is told otherwise.
 It beat a transaction per unit on SQLAlchemy async + asyncpg (0.16 of pgbench with the same SQL) and on a pool of
 threads (0.14 to 0.20): this one reaches 0.75, the whole service around it (`make bench`). A writer in a thread of its
 own (on SQLAlchemy's engine, like everything else here) took 4 % more of a processor for each payment and had a 99th
