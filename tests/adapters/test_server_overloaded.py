@@ -11,6 +11,7 @@ import pytest
 from cleartill.api import admission, health
 from cleartill.api.accepting import Loop
 from cleartill.api.app import create_app
+from cleartill.api.shedding import told_on_the_way_in
 from cleartill.domain.merchant import DEMO_API_KEY
 from cleartill.domain.outcome import Outcome
 from cleartill.ports import Authorization
@@ -196,6 +197,54 @@ async def test_a_caller_who_hangs_up_keeps_his_place_until_his_payment_is_throug
     assert (await caller.answer()).problem() == (503, "overloaded")
     bank_says.set()
     await until(lambda: in_hand(server) == 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "at_once"),
+    [
+        (LIVE, True),
+        (LIVE.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"), True),
+        (LIVE.replace(b"\r\n\r\n", b"\r\nX-Request-ID: mine\r\n\r\n"), False),
+        (LIVE.replace(b"\r\n\r\n", b"\r\ncontent-length : 3\r\n\r\nabc"), False),
+        (LIVE.replace(b"\r\n\r\n", b"\r\nContent-Length: 4\r\n\r\n\r\n\r\n"), False),
+        (LIVE + LIVE, False),
+        (LIVE.replace(b"/live", b"/lively"), False),
+        (LIVE.replace(b"GET", b"POST"), False),
+        (LIVE[:-2], False),
+        (b"", False),
+    ],
+)
+def test_in_a_crowd_who_comes_to_ask_whether_we_live_need_not_come_in(sent: bytes, at_once: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.send(sent)
+        assert told_on_the_way_in(ours) is at_once
+        if at_once:
+            head, _, body = theirs.recv(4096).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert b"\r\nconnection: close" in head
+            assert (body, theirs.recv(1)) == (b'{"status":"ok"}', b"")
+        else:
+            assert ours.recv(4096) == sent if sent else ours.fileno() >= 0, "nothing of it was taken"
+
+
+@pytest.mark.parametrize(("untold", "closing"), [(0, None), (1, "close")])
+def test_in_the_quiet_everybody_comes_in(world: World, untold: int, closing: str | None) -> None:
+    async def main() -> str | None:
+        app = create_app(world.till, environment="test", version="0.1.0", drain_s=0.05)
+        async with serving(app, 60) as server:
+            app.state.desk.admission.untold = untold
+            line = socket.create_connection(("127.0.0.1", server.port))
+            line.sendall(LIVE)  # the loop stands meanwhile
+            caller = Caller(*await asyncio.open_connection(sock=line))
+            server.callers.append(caller)
+            answer = await caller.answer()
+            assert answer.status == 200
+            return answer.headers.get("connection")
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(main()) == closing
 
 
 def test_all_who_wait_come_in_at_once() -> None:

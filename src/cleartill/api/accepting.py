@@ -2,7 +2,8 @@
 
 uvloop 0.23 (libuv 1.45 and later) takes one new connection a turn of the loop. Under load a turn takes 5 to 20 ms: then
 a hundred callers a second get in, the others wait in the kernel, or are dropped there and knock again after 1, 3 and
-7 s, health checks among them. Here all who wait (TOGETHER at most) come in at each turn.
+7 s, health checks among them. Here all who wait (TOGETHER at most) come in at each turn. And whoever comes in a crowd to
+ask whether we live is answered at once (`protocol.answers_at_once`).
 """
 
 import asyncio
@@ -12,7 +13,11 @@ from typing import Any
 
 import uvloop
 
+from cleartill.api.protocol import BoundedProtocol
+
 TOGETHER = 64
+BACKLOG = 100
+"""As asyncio has it."""
 
 _Factory = Callable[[], asyncio.BaseProtocol]
 
@@ -20,19 +25,22 @@ _Factory = Callable[[], asyncio.BaseProtocol]
 class Loop(uvloop.Loop):
     async def create_server(self, protocol_factory: Any, *args: Any, **settings: Any) -> Any:
         """As uvloop's, for listening TCP sockets without TLS."""
-        server = await super().create_server(protocol_factory, *args, **settings)
-        return _Doors(self, server, protocol_factory) if settings.get("ssl") is None else server
+        if settings.get("ssl") is not None:
+            return await super().create_server(protocol_factory, *args, **settings)
+        server = await super().create_server(protocol_factory, *args, **settings | {"start_serving": False})
+        return _Doors(self, server, protocol_factory, settings.get("backlog", BACKLOG))
 
 
 class _Doors:
-    """uvloop's server, which opens its doors one caller at a time, and beside it a reader of the same sockets."""
+    """In place of uvloop's server, which binds its sockets and listens on none of them."""
 
-    def __init__(self, loop: Loop, server: Any, factory: _Factory) -> None:
+    def __init__(self, loop: Loop, server: Any, factory: _Factory, backlog: int) -> None:
         self._loop, self._server, self._factory = loop, server, factory
         self._coming: set[asyncio.Task[Any]] = set()
         self._listening = [socket.socket(fileno=socket.dup(one.fileno())) for one in server.sockets]
         for one in self._listening:
             one.setblocking(False)
+            one.listen(backlog)
             loop.add_reader(one, self._let_in, one)
 
     @property
@@ -56,6 +64,11 @@ class _Doors:
             except OSError:  # nobody waits any more, or too many files are open
                 return
             caller.setblocking(False)
-            coming = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, caller))
-            self._coming.add(coming)
-            coming.add_done_callback(self._coming.discard)
+            protocol = self._factory()
+            if not (isinstance(protocol, BoundedProtocol) and protocol.answers_at_once(caller)):
+                self._lead_in(caller, protocol)
+
+    def _lead_in(self, caller: socket.socket, protocol: asyncio.BaseProtocol) -> None:
+        coming = self._loop.create_task(self._loop.connect_accepted_socket(lambda: protocol, caller))
+        self._coming.add(coming)
+        coming.add_done_callback(self._coming.discard)

@@ -1,8 +1,10 @@
 """What is said at the door: to those who are not let in, an answer that is made once for each address and filled in for
 each of them (to make it anew takes 14 µs, to fill it in 3); and, in such a crowd, to whoever asks whether we live."""
 
+import re
 from functools import lru_cache
 from secrets import token_hex
+from socket import MSG_PEEK, socket
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -15,6 +17,8 @@ _ID, _TRACE = "their-request", "its-trace"
 _ALIVE = b'{"status":"ok"}'
 LIVE = b"/health/live"
 ADDRESSES = 256
+HEAD_MAX = 1024
+_NOT_OF_A_CHECK = re.compile(rb"\r\n(x-request-id|content-length|transfer-encoding|expect)[ \t]*:", re.IGNORECASE)
 
 
 def refusal(url: bytes, retry_after_s: int, sent_id: bytes | None, *, last: bool) -> bytes:
@@ -25,6 +29,22 @@ def refusal(url: bytes, retry_after_s: int, sent_id: bytes | None, *, last: bool
     body = b"".join((before, id, between, trace_id, after))
     closing = b"connection: close\r\n" if last else b""
     return b"%b%d\r\nx-request-id: %b\r\n%b\r\n%b" % (_head(retry_after_s), len(body), id, closing, body)
+
+
+def told_on_the_way_in(caller: socket) -> bool:
+    """Whether this new caller asked if we live, was answered and is gone. Only a whole head is looked at, and one that
+    a health check has: no body, no id of its own, no other request behind it."""
+    try:
+        seen = caller.recv(HEAD_MAX, MSG_PEEK)
+        whole = seen.startswith(b"GET %b HTTP/1.1\r\n" % LIVE) and seen.find(b"\r\n\r\n") == len(seen) - 4
+        if not whole or _NOT_OF_A_CHECK.search(seen):
+            return False
+        caller.recv(len(seen))  # what is left unread is answered by a reset
+        caller.send(alive(None, last=True))
+    except OSError:
+        return False
+    caller.close()
+    return True
 
 
 def alive(sent_id: bytes | None, *, last: bool) -> bytes:
