@@ -2,8 +2,8 @@
 
 uvloop 0.23 (libuv 1.45 and later) takes one new connection a turn of the loop. Under load a turn takes 5 to 20 ms: then
 a hundred callers a second get in, the others wait in the kernel, or are dropped there and knock again after 1, 3 and
-7 s, health checks among them. Here all who wait (TOGETHER at most) come in at each turn. And whoever comes in a crowd to
-ask whether we live is answered at once (`protocol.answers_at_once`).
+7 s, health checks among them. Here all who wait (TOGETHER at most) come in at each turn; and in a crowd, whoever comes
+to ask whether we live is answered at once (`protocol.answers_at_once`).
 """
 
 import asyncio

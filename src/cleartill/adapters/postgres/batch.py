@@ -57,11 +57,6 @@ async def _hopefully(link: Link, units: Sequence[Unit]) -> Sequence[Unit] | None
     if any(_says_not_sent(unit) for unit in units):
         return None
     document = _document(units)
-    document["locks"] = [
-        {"merchant_id": unit.payment.merchant_id, "id": unit.payment.id, "version": unit.expecting}
-        for unit in units
-        if unit.expecting
-    ]
     document["unblocked"] = [rows.checked_card(unit.payment) for unit in units if unit.unless_blocked]
     document["claims"] = [rows.claim_row(unit, unit.claim) for unit in units if unit.claim]
     try:

@@ -95,10 +95,6 @@ def _assign(columns: str) -> str:
 
 
 PARTS = {
-    "locks": """
-        PERFORM FROM jsonb_to_recordset($1->'locks') AS r (merchant_id text, id text, version integer)
-        JOIN transactions t USING (merchant_id, id, version)
-        ORDER BY t.merchant_id, t.id FOR NO KEY UPDATE OF t SKIP LOCKED""",
     "claims": CLAIM % {"claims": "$1->'claims'"},
     "cards": f"""
         INSERT INTO card_vault (merchant_id, token, key_version, sealed, summary)
@@ -107,7 +103,9 @@ PARTS = {
     "new_payments": _insert("new_payments", "transactions", _PAYMENT),
     "payments": f"""
         UPDATE transactions t SET {_assign(_CHANGED)}
-        {_rows("payments", "merchant_id text, id text, expecting integer, " + _CHANGED)}
+        FROM (SELECT r.* {_rows("payments", "merchant_id text, id text, expecting integer, " + _CHANGED)}
+            JOIN transactions free ON free.merchant_id = r.merchant_id AND free.id = r.id AND free.version = r.expecting
+            ORDER BY free.merchant_id, free.id FOR NO KEY UPDATE OF free SKIP LOCKED) r
         WHERE t.merchant_id = r.merchant_id AND t.id = r.id AND t.version = r.expecting""",
     "new_refunds": _insert("new_refunds", "refunds", _REFUND),
     "refunds": f"""
@@ -147,10 +145,10 @@ PARTS = {
     "audit": _insert("audit", "audit_logs", _AUDIT),
     "outbox": _insert("outbox", "outbox", _OUTBOX),
 }
-"""What a batch can carry, each part one statement over its rows, in the order they are written. (The first two are
-for the hopeful: see batch.)"""
+"""What a batch can carry, each part one statement over its rows, in the order they are written. (The first is for the
+hopeful: see batch.)"""
 
-EACH = "locks", "claims", "payments", "refunds", "attempts"
+EACH = "claims", "payments", "refunds", "attempts"
 """Every row of these must find its place."""
 
 ASTRAY = "P0002"
