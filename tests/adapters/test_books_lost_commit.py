@@ -9,6 +9,7 @@ import pytest
 from cleartill.adapters.postgres import patience
 from cleartill.adapters.postgres import writer as writer_module
 from cleartill.adapters.postgres.migrate import upgrade
+from cleartill.adapters.postgres.waiting import Waiting
 from cleartill.domain.errors import BooksUnavailable
 from cleartill.domain.outcome import Unknown
 from cleartill.embedded.postgres import EmbeddedPostgres
@@ -126,9 +127,7 @@ async def test_a_whole_batch_in_a_lost_commit(database_url: str, proxy: Proxy, p
 async def test_recorded_stays_recorded_when_the_next_try_fails_too(room: Room, proxy: Proxy, database_url: str) -> None:
     """One batch: a unit that is on disk already, and a bad one that has the batch taken apart."""
     good, bad = intent(), intent(payment(metadata={"note": "a\0b"}))
-    waiting = [
-        writer_module._Waiting(unit, asyncio.get_running_loop().create_future(), later(20)) for unit in (good, bad)
-    ]
+    waiting = [Waiting(unit, asyncio.get_running_loop().create_future(), later(20)) for unit in (good, bad)]
     await room.books.record(good)
     for one in waiting:
         one.unsure = True

@@ -11,6 +11,7 @@ percentile of 33 ms where this one has 26. The rooms:
 
 - `engine`     URLs, connections and their timeouts, the durability check
 - `writer`     its queue, its order, what it does when PostgreSQL goes away
+- `waiting`    what is in its queue · `pace` when it begins a batch · `plans` how long it keeps the plans of one
 - `link`       its connection, on the event loop
 - `batch`      the phases of one transaction
 - `statements` the SQL of those phases

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import psycopg2
 
@@ -20,8 +19,10 @@ from cleartill.adapters.postgres import faults
 from cleartill.adapters.postgres.batch import already_written, write_batch
 from cleartill.adapters.postgres.comments import OfUnit, no_comment
 from cleartill.adapters.postgres.link import Link
+from cleartill.adapters.postgres.pace import Pace
 from cleartill.adapters.postgres.plans import Plans
 from cleartill.adapters.postgres.statements import PREPARE
+from cleartill.adapters.postgres.waiting import Done, Waiting, tell
 from cleartill.domain.errors import BooksUnavailable, CleartillError
 from cleartill.domain.ids import new_id
 from cleartill.ports import Unit, Verdict, Watch
@@ -37,55 +38,19 @@ _NO_PROGRESS_S = 0.002
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    unit: Unit
-    future: "asyncio.Future[Verdict]"
-    give_up: float
-    """Monotonic seconds."""
-    keys: tuple[tuple[str, ...], ...] = field(init=False)
-    unsure: bool = False
-    """A commit that may have held this unit was not acknowledged."""
-
-    def given_up(self, now: float) -> bool:
-        """Its patience has ended. Never that of an intent which may be on disk: its caller would hear "nothing was
-        sent", and the resolver would find the attempt and send it."""
-        return self.give_up < now and not (self.unsure and self.unit.is_intent)
-
-    def __post_init__(self) -> None:
-        unit = self.unit
-        keys: list[tuple[str, ...]] = [(unit.payment.merchant_id, unit.payment.id)]
-        if unit.claim:
-            keys.append((unit.claim.merchant_id, unit.claim.scope, unit.claim.key))
-        self.keys = tuple(keys)
-
-
-_Done = list[tuple[_Waiting, Verdict | Exception]]
-
-
-def _tell(done: _Done) -> None:
-    for waiting, verdict in done:
-        if waiting.future.done():
-            continue
-        if isinstance(verdict, Exception):
-            waiting.future.set_exception(verdict)
-        else:
-            waiting.future.set_result(verdict)
-
-
 class Writer:
     """One per process. `connect` opens its connection."""
 
     def __init__(self, connect: Callable[[], Awaitable[Link]], watch: Watch, comment: OfUnit = no_comment) -> None:
         self._connect, self._watch, self._comment = connect, watch, comment
-        self._outcomes: deque[_Waiting] = deque()
-        self._intents: deque[_Waiting] = deque()
-        self._verdicts: deque[tuple[_Waiting, Verdict | Exception]] = deque()
+        self._outcomes: deque[Waiting] = deque()
+        self._intents: deque[Waiting] = deque()
+        self._verdicts: deque[tuple[Waiting, Verdict | Exception]] = deque()
         self._ready = asyncio.Event()
         self._closing = False
         self._link: Link | None = None
         self._backend: tuple[int, str] | None = None
-        self._plans = Plans()
+        self._plans, self._pace = Plans(), Pace()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -107,7 +72,7 @@ class Writer:
     async def record(self, unit: Unit) -> Verdict:
         """Raises BooksUnavailable: an intent came too late or found the queue full, or PostgreSQL is away."""
         now = time.monotonic()
-        waiting = _Waiting(
+        waiting = Waiting(
             unit,
             asyncio.get_running_loop().create_future(),
             now + PATIENCE_S if unit.deadline is None else unit.deadline,
@@ -138,7 +103,7 @@ class Writer:
         finally:
             self._hang_up()
 
-    def _deliver(self, done: _Done) -> None:
+    def _deliver(self, done: Done) -> None:
         """A few at each turn of the loop: told all at once, a hundred callers would go on in one turn, and whoever else
         is there, a health check or one who is to be refused, would wait for all of them."""
         if not self._verdicts:
@@ -146,37 +111,39 @@ class Writer:
         self._verdicts.extend(done)
 
     def _tell_some(self) -> None:
-        _tell([self._verdicts.popleft() for _ in range(min(TOLD_A_TURN, len(self._verdicts)))])
+        tell([self._verdicts.popleft() for _ in range(min(TOLD_A_TURN, len(self._verdicts)))])
         if self._verdicts:
             asyncio.get_running_loop().call_soon(self._tell_some)
 
-    async def _next_batch(self) -> list[_Waiting] | None:
+    async def _next_batch(self) -> list[Waiting] | None:
         """The units to write next; None when closed and empty."""
         while not (self._outcomes or self._intents):
             if self._closing:
                 return None
             self._ready.clear()
             await self._ready.wait()
-        batch: list[_Waiting] = []
+        if rest_s := self._pace.rest_s(self.waiting):
+            await asyncio.sleep(rest_s)
+        batch: list[Waiting] = []
         taken: set[tuple[str, ...]] = set()
         for queue in (self._outcomes, self._intents):
             self._take(queue, batch, taken)
         now = time.monotonic()
-        fresh: list[_Waiting] = []
-        late: list[_Waiting] = []
+        fresh: list[Waiting] = []
+        late: list[Waiting] = []
         for waiting in batch:
             (late if self._not_worth_writing(waiting, now) and not waiting.unsure else fresh).append(waiting)
-        _tell([(w, BooksUnavailable("The books are too busy; nothing was sent")) for w in late])
+        tell([(w, BooksUnavailable("The books are too busy; nothing was sent")) for w in late])
         return fresh
 
     @staticmethod
-    def _not_worth_writing(waiting: _Waiting, now: float) -> bool:
+    def _not_worth_writing(waiting: Waiting, now: float) -> bool:
         """An intent that is too late, or that nobody waits for any more: nothing would be sent."""
         return waiting.unit.is_intent and (waiting.give_up < now or waiting.future.cancelled())
 
     @staticmethod
-    def _take(queue: deque[_Waiting], batch: list[_Waiting], taken: set[tuple[str, ...]]) -> None:
-        passed_over: list[_Waiting] = []
+    def _take(queue: deque[Waiting], batch: list[Waiting], taken: set[tuple[str, ...]]) -> None:
+        passed_over: list[Waiting] = []
         for _ in range(min(len(queue), SCAN_MAX)):
             if len(batch) >= BATCH_MAX:
                 break
@@ -185,11 +152,11 @@ class Writer:
             taken.update(waiting.keys)
         queue.extendleft(reversed(passed_over))
 
-    async def _requeue(self, left: list[_Waiting], *, progressed: bool) -> None:
+    async def _requeue(self, left: list[Waiting], *, progressed: bool) -> None:
         """Another writer held their rows: once more, in their order, until their patience ends."""
         now = time.monotonic()
         tired = [waiting for waiting in left if waiting.given_up(now)]
-        _tell([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
+        tell([(waiting, BooksUnavailable("The payment is held by another writer")) for waiting in tired])
         for waiting in reversed(left):
             if not waiting.given_up(now):
                 (self._intents if waiting.unit.is_intent else self._outcomes).appendleft(waiting)
@@ -199,9 +166,9 @@ class Writer:
 
     # ── writing, and what can go wrong ────────────────────────────────────────────────────────────────────────────
 
-    async def _write(self, batch: list[_Waiting]) -> _Done:
+    async def _write(self, batch: list[Waiting]) -> Done:
         """Verdicts for the units that got one; the others must come again."""
-        done: _Done = []
+        done: Done = []
         rest = batch
         try:
             if any(waiting.unsure for waiting in batch):
@@ -212,18 +179,20 @@ class Writer:
         except Exception as error:  # not PostgreSQL's alone: a unit may hold what JSON cannot
             return done + await self._mend(rest, error)
 
-    async def _once(self, batch: list[_Waiting]) -> _Done:
+    async def _once(self, batch: list[Waiting]) -> Done:
         batch_id, began = new_id("bat"), time.monotonic()
         link = await self._connected()
         link.comment = self._comment(batch[0].unit)
         if self._plans.outgrown(len(batch)):
             await link.run("DISCARD PLANS")
         verdicts = await write_batch(link, [waiting.unit for waiting in batch], batch_id)
-        self._watch.observe("books.commit", (time.monotonic() - began) * 1000)
+        took_s = time.monotonic() - began
+        self._pace.wrote(len(batch), took_s)
+        self._watch.observe("books.commit", took_s * 1000)
         self._watch.observe("books.batch.size", len(batch))
         return [(waiting, verdicts[waiting.unit.id]) for waiting in batch if waiting.unit.id in verdicts]
 
-    async def _mend(self, batch: list[_Waiting], error: Exception) -> _Done:
+    async def _mend(self, batch: list[Waiting], error: Exception) -> Done:
         """Never let one unit fail its neighbours, never guess about a commit."""
         kind = faults.kind_of(error)
         log.warning("a batch of %d met %s: %s", len(batch), kind, faults.describe(error))
@@ -247,20 +216,20 @@ class Writer:
         half = len(batch) // 2
         return await self._write(batch[:half]) + await self._write(batch[half:])
 
-    async def _wait_for_postgres(self, batch: list[_Waiting]) -> _Done:
+    async def _wait_for_postgres(self, batch: list[Waiting]) -> Done:
         await asyncio.sleep(0.05)
         return self._give_up_late(batch)
 
     @staticmethod
-    def _give_up_late(batch: list[_Waiting]) -> _Done:
+    def _give_up_late(batch: list[Waiting]) -> Done:
         now = time.monotonic()
         away = BooksUnavailable("The books cannot be reached now; nothing was sent")
         return [(waiting, away) for waiting in batch if waiting.given_up(now)]
 
-    async def _recall(self, batch: list[_Waiting]) -> _Done:
+    async def _recall(self, batch: list[Waiting]) -> Done:
         """After a lost acknowledgement: the old session must be dead before "absent" means anything."""
         written = await already_written(await self._connected(), [waiting.unit for waiting in batch])
-        done: _Done = [(waiting, Verdict.RECORDED) for waiting in batch if waiting.unit.id in written]
+        done: Done = [(waiting, Verdict.RECORDED) for waiting in batch if waiting.unit.id in written]
         now = time.monotonic()
         too_late = BooksUnavailable("The books were away for too long; nothing was sent")
         for waiting in batch:
