@@ -14,7 +14,7 @@ from cleartill.adapters.kafka import KafkaPublisher
 from cleartill.adapters.postgres.backlog import PostgresBacklog
 from cleartill.adapters.postgres.books import PostgresBooks
 from cleartill.adapters.postgres.chain import PostgresAuditChain
-from cleartill.adapters.postgres.engine import ConnectionPool, check_durability, connect, open_link
+from cleartill.adapters.postgres.engine import ConnectionPool, check_durability, check_rights, connect, open_link
 from cleartill.adapters.postgres.ledger import PostgresLedger
 from cleartill.adapters.postgres.listen import KeyListener
 from cleartill.adapters.postgres.merchants import PostgresMerchants
@@ -72,7 +72,7 @@ class Assembly:
     async def running(self, start_tries: int = START_TRIES) -> AsyncIterator[Till]:
         """Start what runs in the background; at the end write what waits, then let go of everything, in turn.
 
-        Raises UnsafeDurability, or BooksUnavailable if PostgreSQL cannot be reached in `start_tries` seconds.
+        Raises MissingRight, UnsafeDurability, or BooksUnavailable: PostgreSQL is not there in `start_tries` seconds.
         """
         async with AsyncExitStack() as closing:
             closing.callback(self.telemetry.close)
@@ -111,10 +111,11 @@ class Assembly:
 
     async def _find_the_books(self, tries: int) -> None:
         """PostgreSQL may come up later than we do."""
-        check = (lambda _: None) if self.settings.database_unsafe_durability else check_durability
         for left in reversed(range(tries)):
             try:
-                await self.pool.run(check)
+                await self.pool.run(check_rights)
+                if not self.settings.database_unsafe_durability:
+                    await self.pool.run(check_durability)
                 break
             except BooksUnavailable:
                 if not left:

@@ -10,10 +10,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from cleartill.adapters.postgres import migrate
-from cleartill.adapters.postgres.engine import UnsafeDurability, check_durability, psycopg2_url
+from cleartill.adapters.postgres.engine import (
+    MissingRight,
+    UnsafeDurability,
+    check_durability,
+    check_rights,
+    psycopg2_url,
+)
 from cleartill.adapters.postgres.tables import metadata
 from cleartill.embedded.postgres import EmbeddedPostgres
 from real import captured, open_room, rows
@@ -106,6 +112,19 @@ def _flat(differences: list[object]) -> list[tuple[object, ...]]:
 
 def _alembics(change: tuple[object, ...]) -> bool:
     return change[0] == "remove_table" and getattr(change[1], "name", None) == "alembic_version"
+
+
+def test_a_role_without_the_right_to_temporary_things_is_refused(postgres: EmbeddedPostgres) -> None:
+    """The writer's function is one. The owner has the right, and so has everybody unless it is taken back."""
+    engine = create_engine(psycopg2_url(postgres.admin_url))
+    with engine.connect() as connection:
+        check_rights(connection)
+        connection.execute(text("CREATE ROLE poor"))  # rolled back, as is the rest
+        connection.execute(text("REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC"))
+        connection.execute(text("SET LOCAL ROLE poor"))
+        with pytest.raises(MissingRight, match="TEMPORARY"):
+            check_rights(connection)
+    engine.dispose()
 
 
 def test_a_forgetful_server_is_refused(database_url: str) -> None:

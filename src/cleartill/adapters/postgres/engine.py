@@ -24,6 +24,10 @@ _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "
 _T = TypeVar("_T")
 
 
+class MissingRight(RuntimeError):
+    """The role of DATABASE_URL may not do what we need."""
+
+
 class UnsafeDurability(RuntimeError):
     """This PostgreSQL may forget what it has acknowledged."""
 
@@ -61,6 +65,12 @@ def _ours(name: str) -> dict[str, Any]:
         "tcp_user_timeout": 10_000,
         **_KEEPALIVE,
     }
+
+
+def check_rights(connection: Connection) -> None:
+    """Raises MissingRight if the writer could not make its function (`statements.WRITE_BATCH`)."""
+    if not connection.execute(text("SELECT has_database_privilege(current_database(), 'TEMPORARY')")).scalar_one():
+        raise MissingRight("The role of DATABASE_URL needs the right TEMPORARY on its database")
 
 
 def check_durability(connection: Connection) -> None:
