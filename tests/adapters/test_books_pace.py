@@ -41,13 +41,16 @@ async def test_what_comes_while_the_writer_rests_is_written_together(
     room: Room, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first of them alone would begin a batch: its link is free, and nothing else waits."""
-    rests = iter([0.05])
-    monkeypatch.setattr(room.writer._pace, "rest_s", lambda waiting: next(rests, 0.0))
+    rest_s, all_there, sleep = 0.0123, asyncio.Event(), asyncio.sleep
+    monkeypatch.setattr(room.writer._pace, "rest_s", lambda waiting: 0.0 if all_there.is_set() else rest_s)
+    monkeypatch.setattr(asyncio, "sleep", lambda s: all_there.wait() if s == rest_s else sleep(s))
     units = [intent() for _ in range(5)]
-    asked = []
-    for unit in units:
-        asked.append(asyncio.create_task(room.books.record(unit)))
-        await asyncio.sleep(0.002)
+
+    asked = [asyncio.create_task(room.books.record(units[0]))]
+    await sleep(0.02)
+    asked += [asyncio.create_task(room.books.record(unit)) for unit in units[1:]]
+    await sleep(0)
+    all_there.set()
 
     assert set(await asyncio.gather(*asked)) == {Verdict.RECORDED}
     assert len({unit.stamps["batch_id"] for unit in units}) == 1

@@ -60,8 +60,12 @@ def _alter(url: str, how: str) -> None:
 
 
 def _fill(url: str) -> None:
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(FILL, {"merchant": MERCHANT})
+    """And have what that read counted at once, not in the middle of the test."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(FILL, {"merchant": MERCHANT})
+            cursor.execute("SELECT pg_stat_force_next_flush()")
 
 
 def used(plan: list[tuple[Any, ...]]) -> tuple[set[str], set[str]]:
