@@ -115,7 +115,7 @@ async def test_it_is_422_and_named(client: httpx.AsyncClient, query: str, field:
     answer = await client.get(f"{PAYMENTS}?{query.replace('[]', '%5B%5D')}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_query")
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    for value in (PAN, "4242 4242", "4242-4242", "paid", ID, "<b>", "aaaa"):
+    for value in (PAN, "4242 4242", "4242-4242", "paid", ID, "<b>", "a" * 12):
         assert value not in answer.text
 
 
