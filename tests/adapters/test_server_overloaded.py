@@ -82,6 +82,7 @@ async def test_one_too_many_is_refused_and_may_ask_again_on_the_same_connection(
     server: Server, world: World, bank_says: asyncio.Event
 ) -> None:
     let_in = await full(server)
+    await until(lambda: len(world.memory.payments) == PLACES)  # who is in hand has not written yet
     written = world.memory.rows
     caller = await server.caller()
     for _ in range(2):
