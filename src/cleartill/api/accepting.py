@@ -28,8 +28,8 @@ class Loop(uvloop.Loop):
 
 
 class _Doors:
-    """uvloop's server, which opens its doors one caller at a time, and beside it a reader of the same sockets. (That one
-    alone was no better in `make overload`.)"""
+    """uvloop's server, which opens its doors one caller at a time, and beside it a reader of the same sockets. (The
+    reader alone was no better in `make overload`.)"""
 
     def __init__(self, loop: Loop, server: Any, factory: _Factory) -> None:
         self._loop, self._server, self._factory = loop, server, factory
